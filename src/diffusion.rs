@@ -1,0 +1,1 @@
+//! The prior: a continuous-embedding variance-preserving diffusion model.

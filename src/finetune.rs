@@ -1,0 +1,1 @@
+//! Tilting a prior towards a reward.

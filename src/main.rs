@@ -1,0 +1,2 @@
+//! The `seqtilt` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Layers, parameters, optimisers and data-parallel shards on top of candle.

@@ -1,0 +1,1 @@
+//! Ground truth: never differentiated, always counted.

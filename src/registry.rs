@@ -1,0 +1,1 @@
+//! Families of named kinds: one file and one line each.

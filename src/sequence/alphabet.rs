@@ -1,0 +1,131 @@
+//! The letters a sequence may use.
+
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// An ordered set of letters; letter number `i` is token id `i`.
+///
+/// Cheap to clone. Letters are upper-case ASCII.
+///
+/// ```
+/// use seqtilt::sequence::Alphabet;
+/// let dna = Alphabet::dna();
+/// assert_eq!(dna.len(), 4);
+/// assert_eq!(dna.id(b'G'), Some(2));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alphabet(Arc<Letters>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Letters {
+    name: String,
+    letters: Vec<u8>,
+    ids: Vec<Option<u8>>,
+}
+
+impl Alphabet {
+    /// `ACGT`.
+    #[must_use]
+    pub fn dna() -> Self {
+        Self::known("dna", b"ACGT")
+    }
+
+    /// `ACGU`.
+    #[must_use]
+    pub fn rna() -> Self {
+        Self::known("rna", b"ACGU")
+    }
+
+    /// The twenty standard amino acids, `ACDEFGHIKLMNPQRSTVWY`.
+    #[must_use]
+    pub fn protein() -> Self {
+        Self::known("protein", b"ACDEFGHIKLMNPQRSTVWY")
+    }
+
+    /// An alphabet of the user's own.
+    ///
+    /// # Errors
+    /// When there are fewer than two letters, more than 64, a repeated one, or one that is not upper-case ASCII, `*` or `-`.
+    pub fn custom(name: &str, letters: &str) -> Result<Self> {
+        let bytes = letters.as_bytes();
+        if !(2..=64).contains(&bytes.len()) {
+            return Err(Error::usage(format!("alphabet `{name}` has {} letters; 2 to 64 are accepted", bytes.len())));
+        }
+        for (index, letter) in bytes.iter().enumerate() {
+            if !(letter.is_ascii_uppercase() || *letter == b'*' || *letter == b'-') {
+                return Err(Error::usage(format!(
+                    "alphabet `{name}`: `{}` is not accepted; letters are `A`-`Z`, `*` and `-`",
+                    char::from(*letter).escape_default()
+                )));
+            }
+            if bytes[..index].contains(letter) {
+                return Err(Error::usage(format!("alphabet `{name}` repeats letter `{}`", char::from(*letter))));
+            }
+        }
+        Ok(Self::known(name, bytes))
+    }
+
+    /// One of the built-in alphabets by name.
+    ///
+    /// # Errors
+    /// When there is no such alphabet.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "dna" => Ok(Self::dna()),
+            "rna" => Ok(Self::rna()),
+            "protein" => Ok(Self::protein()),
+            _ => Err(Error::usage(format!("unknown alphabet `{name}`; accepted: `dna`, `rna`, `protein`"))),
+        }
+    }
+
+    fn known(name: &str, letters: &[u8]) -> Self {
+        let mut ids = vec![None; 256];
+        for (id, letter) in (0_u8..).zip(letters) {
+            ids[usize::from(*letter)] = Some(id);
+        }
+        Self(Arc::new(Letters { name: name.to_owned(), letters: letters.to_vec(), ids }))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The letters in token order.
+    #[must_use]
+    pub fn letters(&self) -> &[u8] {
+        &self.0.letters
+    }
+
+    /// The number of letters, V.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "an alphabet has at least two letters")]
+    pub fn len(&self) -> usize {
+        self.0.letters.len()
+    }
+
+    /// The token id of a letter.
+    #[must_use]
+    pub fn id(&self, letter: u8) -> Option<u8> {
+        self.0.ids[usize::from(letter)]
+    }
+
+    /// The letter of a token id.
+    ///
+    /// # Panics
+    /// If `id` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn letter(&self, id: u8) -> u8 {
+        self.0.letters[usize::from(id)]
+    }
+
+    /// The Watson-Crick complement of token `id`, for DNA and RNA.
+    #[must_use]
+    pub fn complement(&self, id: u8) -> Option<u8> {
+        match self.name() {
+            "dna" | "rna" => Some(3 - id),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A checked sequence.
+
+use super::Alphabet;
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// A non-empty sequence of token ids over an [`Alphabet`] (which it does not carry: ids only).
+///
+/// Ordered and hashed by its ids, so that it can be a key.
+///
+/// ```
+/// use seqtilt::sequence::{Alphabet, Sequence};
+/// let dna = Alphabet::dna();
+/// let word = Sequence::parse("AGGTATCA", &dna)?;
+/// assert_eq!(word.len(), 8);
+/// assert_eq!(word.reverse_complement(&dna).map(|rc| rc.text(&dna)), Some("TGATACCT".to_owned()));
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(Box<[u8]>);
+
+impl Sequence {
+    /// Reads letters; lower case is accepted and read as upper case.
+    ///
+    /// # Errors
+    /// When the text is empty or holds a letter outside the alphabet; the error carries the column.
+    pub fn parse(text: &str, alphabet: &Alphabet) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::data("empty sequence; at least one letter is needed"));
+        }
+        let mut ids = Vec::with_capacity(text.len());
+        for (index, letter) in text.bytes().enumerate() {
+            let Some(id) = alphabet.id(letter.to_ascii_uppercase()) else {
+                let letters = String::from_utf8_lossy(alphabet.letters()).into_owned();
+                return Err(Error::data(format!(
+                    "letter `{}` at position {} is not in alphabet `{}`, which accepts `{letters}`",
+                    char::from(letter).escape_default(),
+                    index + 1,
+                    alphabet.name(),
+                )));
+            };
+            ids.push(id);
+        }
+        Ok(Self(ids.into()))
+    }
+
+    /// From token ids.
+    ///
+    /// # Errors
+    /// When there are none or one is not below the alphabet's length.
+    pub fn from_ids(ids: impl Into<Box<[u8]>>, alphabet: &Alphabet) -> Result<Self> {
+        let ids = ids.into();
+        match ids.iter().find(|id| usize::from(**id) >= alphabet.len()) {
+            Some(id) => Err(Error::data(format!("token id {id} is not below {}", alphabet.len()))),
+            None if ids.is_empty() => Err(Error::data("empty sequence; at least one letter is needed")),
+            None => Ok(Self(ids)),
+        }
+    }
+
+    /// The token ids.
+    #[must_use]
+    pub fn ids(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The number of letters, L.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The letters.
+    #[must_use]
+    pub fn text(&self, alphabet: &Alphabet) -> String {
+        self.0.iter().map(|id| char::from(alphabet.letter(*id))).collect()
+    }
+
+    /// The other strand read 5′ to 3′, for DNA and RNA.
+    #[must_use]
+    pub fn reverse_complement(&self, alphabet: &Alphabet) -> Option<Self> {
+        self.0.iter().rev().map(|id| alphabet.complement(*id)).collect::<Option<Vec<_>>>().map(|ids| Self(ids.into()))
+    }
+}
+
+impl fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sequence({:?})", self.0)
+    }
+}

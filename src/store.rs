@@ -1,0 +1,1 @@
+//! Model and run folders: hashes, atomic writes, locks.
