@@ -1,0 +1,245 @@
+//! A fine-tuning run.
+
+use super::{BackProp, Control, ControlConfig, Estimator, Problem, TokenControl};
+use crate::diffusion::DiffusionChain;
+use crate::error::{Error, Result};
+use crate::nn::{AdamW, AdamWConfig, Ema, Figures, Params, Pool, Tensors, Training, learning_rate, sum_gradients};
+use crate::random::Seed;
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+/// The methods by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectiveKind {
+    /// Entropy-regularised control by back-propagation through the sampler.
+    #[default]
+    Control,
+    /// The same without the divergence: direct back-propagation of the reward (an ablation; expect collapse).
+    NoKl,
+}
+
+impl ObjectiveKind {
+    /// Every name with a line about it.
+    pub const ALL: &'static [(&'static str, &'static str)] = &[
+        ("control", "entropy-regularised control by back-propagation through the sampler"),
+        ("no-kl", "the same without the divergence (ablation: expect reward collapse)"),
+    ];
+
+    /// The method of a name.
+    ///
+    /// # Errors
+    /// When there is no such method.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "control" => Ok(Self::Control),
+            "no-kl" => Ok(Self::NoKl),
+            _ => Err(Error::usage(format!("unknown objective `{name}`; accepted: `control`, `no-kl`"))),
+        }
+    }
+}
+
+/// How a control is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FinetuneConfig {
+    /// The method.
+    pub objective: ObjectiveKind,
+    /// Price of a nat of departure from the prior, for the whole sequence, in reward units.
+    pub alpha: f64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Paths a step.
+    pub batch: usize,
+    /// Paths a shard; the result depends on it, the number of threads does not matter.
+    pub shard: usize,
+    /// Peak learning rate; warms up over the first 2 % and falls to 1 % along a cosine.
+    pub learning_rate: f64,
+    /// Decay of the averaged weights that are kept.
+    pub ema: f64,
+    /// alpha starts this many times higher and falls geometrically to its value over the first `anneal-share` of the steps.
+    pub anneal: f64,
+    /// Share of the steps over which alpha falls.
+    pub anneal_share: f64,
+    /// Gradient estimator of the divergence.
+    pub estimator: Estimator,
+    /// Back-propagate the reward through the last so many steps only: an approximation.
+    pub truncate: Option<usize>,
+    /// The control network.
+    pub control: ControlConfig,
+}
+
+impl Default for FinetuneConfig {
+    fn default() -> Self {
+        Self {
+            objective: ObjectiveKind::Control,
+            alpha: 0.1,
+            steps: 600,
+            batch: 256,
+            shard: 64,
+            learning_rate: 2e-3,
+            ema: 0.98,
+            anneal: 4.0,
+            anneal_share: 0.3,
+            estimator: Estimator::Landing,
+            truncate: None,
+            control: ControlConfig::default(),
+        }
+    }
+}
+
+impl FinetuneConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// When one is out of range; the message names it and what is accepted.
+    pub fn check(&self) -> Result<()> {
+        let reals = [
+            ("alpha", self.alpha, 0.0, 1e6),
+            ("learning-rate", self.learning_rate, 0.0, 1.0),
+            ("anneal", self.anneal, 0.999_999, 1e6),
+        ];
+        for (name, value, above, most) in reals {
+            if !(value > above && value <= most) {
+                let above = if name == "anneal" { "1".to_owned() } else { format!("above {above}") };
+                return Err(Error::usage(format!("`{name}` is {value}; {above} to {most} is accepted")));
+            }
+        }
+        for (name, value) in [("ema", self.ema), ("anneal-share", self.anneal_share)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::usage(format!("`{name}` is {value}; 0 to below 1 is accepted")));
+            }
+        }
+        for (name, value, most) in
+            [("steps", self.steps, 10_000_000), ("batch", self.batch as u64, 1 << 20), ("shard", self.shard as u64, 1 << 20)]
+        {
+            if value == 0 || value > most {
+                return Err(Error::usage(format!("`{name}` is {value}; 1 to {most} is accepted")));
+            }
+        }
+        if self.truncate == Some(0) {
+            return Err(Error::usage("`truncate` is 0; at least 1 step is needed for a gradient of the reward"));
+        }
+        self.control.check()
+    }
+
+    /// alpha at a step: annealed from `anneal · alpha`.
+    #[must_use]
+    pub fn alpha_at(&self, step: u64) -> f64 {
+        let share = (step as f64 / (self.anneal_share * self.steps as f64).max(1e-9)).min(1.0);
+        self.alpha * self.anneal.powf(1.0 - share)
+    }
+}
+
+/// A fine-tuning run over a sequence chain.
+pub struct Finetuning<'a> {
+    config: FinetuneConfig,
+    chain: &'a DiffusionChain,
+    terminal: &'a dyn super::Terminal,
+    seed: Seed,
+    pool: &'a Pool,
+    device: Device,
+    params: Params,
+    optimiser: AdamW,
+    ema: Ema,
+    done: u64,
+}
+
+impl<'a> Finetuning<'a> {
+    /// A run at step 0, where the control is exactly zero.
+    ///
+    /// # Errors
+    /// When the configuration is out of range.
+    pub fn new(
+        config: FinetuneConfig,
+        chain: &'a DiffusionChain,
+        terminal: &'a dyn super::Terminal,
+        seed: Seed,
+        pool: &'a Pool,
+    ) -> Result<Self> {
+        config.check()?;
+        let device = chain.prior().device().clone();
+        let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
+        TokenControl::new(chain, &config.control, &params)?;
+        let settings = AdamWConfig { lr: config.learning_rate, weight_decay: 0.0, clip_norm: Some(1.0), ..AdamWConfig::default() };
+        let optimiser = AdamW::new(params.vars(), settings)?;
+        let ema = Ema::new(&params, config.ema)?;
+        Ok(Self { config, chain, terminal, seed, pool, device, params, optimiser, ema, done: 0 })
+    }
+
+    /// The control with the averaged weights so far.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn control(&self) -> Result<TokenControl<'a>> {
+        TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights()?, &self.device))
+    }
+}
+
+impl Training for Finetuning<'_> {
+    fn total(&self) -> u64 {
+        self.config.steps
+    }
+
+    fn done(&self) -> u64 {
+        self.done
+    }
+
+    fn step(&mut self) -> Result<Figures> {
+        let seed = self.seed.child("step").index(self.done);
+        let alpha = self.config.alpha_at(self.done);
+        let problem = Problem {
+            chain: self.chain,
+            terminal: self.terminal,
+            alpha: (self.config.objective == ObjectiveKind::Control).then_some(alpha),
+        };
+        let vars = self.params.vars();
+        let held: Tensors = vars.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+        let held = Params::frozen(held, &self.device);
+        let method = BackProp { estimator: self.config.estimator, truncate: self.config.truncate };
+        let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
+        let parts = self.pool.map(batch.div_ceil(shard), |i| {
+            let control = TokenControl::new(self.chain, &self.config.control, &self.params)?;
+            let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
+            let rows = shard.min(batch - i * shard);
+            let (control, frozen): (&dyn Control, &dyn Control) = (&control, &frozen);
+            method.gradient(&problem, control, frozen, &vars, rows, batch, seed.index(i as u64))
+        })?;
+        let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
+        for part in parts {
+            reward += part.reward.iter().sum::<f64>() / batch as f64;
+            cost += part.cost.iter().sum::<f64>() / batch as f64;
+            all.push(part.gradients);
+        }
+        if !(reward.is_finite() && cost.is_finite()) {
+            return Err(Error::device(format!("reward {reward} or divergence {cost} is not finite at step {}", self.done + 1))
+                .hint("lower the learning rate or raise alpha"));
+        }
+        let rate = learning_rate(self.config.learning_rate, self.done, self.config.steps);
+        let norm = self.optimiser.step(&sum_gradients(all)?, rate)?;
+        self.ema.update(&self.params)?;
+        self.done += 1;
+        Ok(vec![
+            ("reward", reward),
+            ("path_kl", cost),
+            ("objective", reward - alpha * cost),
+            ("alpha", alpha),
+            ("gradient_norm", norm),
+            ("learning_rate", rate),
+        ])
+    }
+
+    fn state(&self) -> Result<Tensors> {
+        crate::nn::collect_state(&self.params, &self.optimiser, &self.ema)
+    }
+
+    fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        crate::nn::restore_state(state, &self.params, &mut self.optimiser, &mut self.ema)?;
+        self.done = done;
+        Ok(())
+    }
+
+    fn weights(&self) -> Result<Tensors> {
+        self.ema.state()
+    }
+}
