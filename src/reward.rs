@@ -1,1 +1,35 @@
 //! Differentiable reward models.
+
+mod multilinear;
+
+pub use multilinear::Multilinear;
+
+use crate::error::{Error, Result};
+use candle_core::Tensor;
+
+/// A differentiable score of relaxed sequences; higher is better.
+///
+/// # Shapes
+/// Probabilities (B, L, V), rows on the simplex, to rewards (B,). The gradient flows to the probabilities only: a
+/// reward's own parameters are frozen.
+pub trait Reward: Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// r(p) for every sequence of the batch, in the type of the probabilities.
+    ///
+    /// # Errors
+    /// When the shape does not fit, or a tensor operation fails.
+    fn reward(&self, probs: &Tensor) -> Result<Tensor>;
+}
+
+/// Checks (B, L, V); a `length` of `None` accepts any L.
+fn check_shape(probs: &Tensor, length: Option<usize>, letters: usize) -> Result<()> {
+    match probs.dims() {
+        [_, l, v] if *v == letters && length.is_none_or(|length| length == *l) => Ok(()),
+        got => {
+            let length = length.map_or_else(|| "L".to_owned(), |length| length.to_string());
+            Err(Error::usage(format!("the reward reads probabilities of shape (B, {length}, {letters}), got {got:?}")))
+        }
+    }
+}
