@@ -20,7 +20,7 @@ mod warp;
 pub use chain::{Chain, DiffusionChain, Move};
 pub use codec::{Codec, Embedding};
 pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
-pub use denoiser::{Denoiser, Transformer};
+pub use denoiser::{Denoiser, Transformer, level};
 pub use elbo::{Elbo, elbo};
 pub use grid::Grid;
 pub use pretrain::Pretraining;

@@ -3,7 +3,6 @@
 //! Maximise `E_u[r(x_K)] − α KL(Pᵘ‖P)` over controls u ([`Problem`]); the optimum samples `p(x) exp(r(x)/α)/Z`
 //! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`Objective`] lists them.
 
-pub mod analytic;
 mod backprop;
 mod control;
 mod problem;

@@ -5,6 +5,12 @@ use crate::error::Result;
 use crate::nn::{Block, Init, LayerNorm, Linear, Params, TimeEmbedding};
 use candle_core::Tensor;
 
+/// A log signal-to-noise ratio on the scale of [`TimeEmbedding`], whose slowest sinusoids then turn once over the whole range.
+#[must_use]
+pub fn level(log_snr: f64) -> f64 {
+    (log_snr + 12.0) / 200.0
+}
+
 /// Answers what the other positions say about each letter.
 ///
 /// The posterior of a letter splits exactly (Bayes, independent noise per position):
@@ -59,7 +65,8 @@ impl Transformer {
 impl Denoiser for Transformer {
     fn context(&self, z: &Tensor, local: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
         let batch = z.dim(0)?;
-        let mut time = self.time.forward(log_snr)?;
+        let levels: Vec<f64> = log_snr.iter().map(|log_snr| level(*log_snr)).collect();
+        let mut time = self.time.forward(&levels)?;
         if time.dim(0)? != batch {
             time = time.broadcast_as((batch, time.dim(1)?))?.contiguous()?;
         }

@@ -3,8 +3,7 @@
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
 use crate::nn::{
-    AdamW, AdamWConfig, Ema, Figures, Gradients, Params, Pool, Tensors, Training, cross_entropy, gradients, learning_rate,
-    sum_gradients,
+    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients, sum_gradients,
 };
 use crate::random::Seed;
 use crate::sequence::Sequence;
@@ -24,10 +23,7 @@ pub struct Pretraining<'a> {
     seed: Seed,
     pool: &'a Pool,
     device: Device,
-    params: Params,
-    optimiser: AdamW,
-    ema: Ema,
-    done: u64,
+    learner: Learner,
 }
 
 struct ShardLoss {
@@ -62,17 +58,10 @@ impl<'a> Pretraining<'a> {
         }
         let params = Params::trainable(seed.child("weights"), DType::F32, device);
         Prior::new(&shape, &params)?;
-        let optimiser = AdamW::new(
-            params.vars(),
-            AdamWConfig {
-                lr: config.learning_rate,
-                weight_decay: config.weight_decay,
-                clip_norm: Some(1.0),
-                ..AdamWConfig::default()
-            },
-        )?;
-        let ema = Ema::new(&params, config.ema)?;
-        Ok(Self { shape, config, data, seed, pool, device: device.clone(), params, optimiser, ema, done: 0 })
+        let (lr, weight_decay) = (config.learning_rate, config.weight_decay);
+        let settings = AdamWConfig { lr, weight_decay, clip_norm: Some(1.0), ..AdamWConfig::default() };
+        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        Ok(Self { shape, config, data, seed, pool, device: device.clone(), learner })
     }
 
     /// The shape with the measured loss profile, to be stored with the weights.
@@ -86,11 +75,11 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn prior(&self) -> Result<Prior> {
-        Prior::new(&self.shape, &Params::frozen(self.weights()?, &self.device))
+        Prior::new(&self.shape, &Params::frozen(self.weights(), &self.device))
     }
 
     fn shard_loss(&self, seed: Seed, rows: usize) -> Result<ShardLoss> {
-        let prior = Prior::new(&self.shape, &self.params)?;
+        let prior = Prior::new(&self.shape, self.learner.params())?;
         let (length, dim) = (self.shape.length, self.shape.embedding_dim);
         let mut rng = seed.rng();
         let mut flipped = Vec::with_capacity(rows);
@@ -124,7 +113,7 @@ impl<'a> Pretraining<'a> {
         let losses = cross_entropy(&logits.reshape((rows * length, prior.alphabet().len()))?, &ids)?;
         let per_row = losses.reshape((rows, length))?.mean(1)?;
         let loss = (per_row.sum_all()? / self.config.batch as f64)?;
-        let gradients = gradients(&loss, &self.params.vars())?;
+        let gradients = gradients(&loss, &self.learner.params().vars())?;
         let seen = log_snrs.into_iter().zip(per_row.to_dtype(DType::F64)?.to_vec1::<f64>()?).collect();
         Ok(ShardLoss { gradients, seen })
     }
@@ -136,11 +125,11 @@ impl Training for Pretraining<'_> {
     }
 
     fn done(&self) -> u64 {
-        self.done
+        self.learner.done()
     }
 
     fn step(&mut self) -> Result<Figures> {
-        let seed = self.seed.child("step").index(self.done);
+        let seed = self.seed.child("step").index(self.done());
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
         let parts = self.pool.map(batch.div_ceil(shard), |i| {
             self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard))
@@ -154,42 +143,27 @@ impl Training for Pretraining<'_> {
             all.push(part.gradients);
         }
         if !loss.is_finite() {
-            return Err(Error::device(format!("the loss is {loss} at step {}", self.done + 1))
+            return Err(Error::device(format!("the loss is {loss} at step {}", self.done() + 1))
                 .hint("lower the learning rate and run again with --resume"));
         }
-        let rate = learning_rate(self.config.learning_rate, self.done, self.config.steps);
-        let norm = self.optimiser.step(&sum_gradients(all)?, rate)?;
-        self.ema.update(&self.params)?;
-        self.done += 1;
+        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
         Ok(vec![("loss", loss), ("gradient_norm", norm), ("learning_rate", rate)])
     }
 
     fn state(&self) -> Result<Tensors> {
-        let mut state = Tensors::new();
-        let groups = [("weights", self.params.snapshot()?), ("adam", self.optimiser.state()?), ("ema", self.ema.state()?)];
-        for (group, tensors) in groups {
-            state.extend(tensors.into_iter().map(|(name, tensor)| (format!("{group}/{name}"), tensor)));
-        }
+        let mut state = self.learner.state()?;
         state.insert("warp".to_owned(), self.shape.warp.tensor()?);
         Ok(state)
     }
 
     fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
-        let group = |name: &str| -> Tensors {
-            let prefix = format!("{name}/");
-            state.iter().filter_map(|(k, t)| Some((k.strip_prefix(&prefix)?.to_owned(), t.clone()))).collect()
-        };
-        self.params.restore(&group("weights"))?;
-        self.optimiser.restore(&group("adam"))?;
-        self.ema.restore(&group("ema"))?;
         let warp = state.get("warp").ok_or_else(|| Error::integrity("the checkpoint lacks `warp`"))?;
         let (first, last) = self.shape.range();
         self.shape.warp = Warp::from_tensor(first, last, warp)?;
-        self.done = done;
-        Ok(())
+        self.learner.restore(done, state)
     }
 
-    fn weights(&self) -> Result<Tensors> {
-        self.ema.state()
+    fn weights(&self) -> Tensors {
+        self.learner.weights().clone()
     }
 }

@@ -96,7 +96,7 @@ pub struct Paths<T> {
 ///
 /// # Errors
 /// When a tensor operation or `read` fails.
-pub fn roll_out<T: Send>(
+pub fn roll_out<T: Send + Sync>(
     chain: &dyn Chain,
     control: Option<&dyn Control>,
     count: usize,

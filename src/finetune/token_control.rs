@@ -1,7 +1,7 @@
 //! The control of a sequence chain: a zero-initialised change of the prior's token logits.
 
 use super::Control;
-use crate::diffusion::{DenoiserConfig, DiffusionChain, Denoiser, Move, Transformer};
+use crate::diffusion::{DenoiserConfig, DiffusionChain, Denoiser, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
 use candle_core::Tensor;
@@ -129,12 +129,12 @@ impl<'a> TokenControl<'a> {
 
     /// Change of the token logits, (B, L, V).
     fn change(&self, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
-        let log_snr = &self.chain.log_snrs()[k..=k];
+        let log_snr = self.chain.log_snrs()[k];
         match &self.network {
-            Network::Transformer(network) => network.context(x, probabilities, log_snr),
+            Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
             Network::Mlp { input, time, blocks, norm, output } => {
                 let (b, l, v) = probabilities.dims3()?;
-                let time = time.forward(log_snr)?;
+                let time = time.forward(&[level(log_snr)])?;
                 let flat = Tensor::cat(&[x, probabilities], 2)?.reshape((b, ()))?;
                 let mut h = input.forward(&flat)?.broadcast_add(&time)?;
                 for block in blocks {

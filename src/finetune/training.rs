@@ -3,7 +3,7 @@
 use super::{BackProp, Control, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::DiffusionChain;
 use crate::error::{Error, Result};
-use crate::nn::{AdamW, AdamWConfig, Ema, Figures, Params, Pool, Tensors, Training, learning_rate, sum_gradients};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
 use crate::random::Seed;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -139,10 +139,7 @@ pub struct Finetuning<'a> {
     seed: Seed,
     pool: &'a Pool,
     device: Device,
-    params: Params,
-    optimiser: AdamW,
-    ema: Ema,
-    done: u64,
+    learner: Learner,
 }
 
 impl<'a> Finetuning<'a> {
@@ -162,9 +159,8 @@ impl<'a> Finetuning<'a> {
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
         TokenControl::new(chain, &config.control, &params)?;
         let settings = AdamWConfig { lr: config.learning_rate, weight_decay: 0.0, clip_norm: Some(1.0), ..AdamWConfig::default() };
-        let optimiser = AdamW::new(params.vars(), settings)?;
-        let ema = Ema::new(&params, config.ema)?;
-        Ok(Self { config, chain, terminal, seed, pool, device, params, optimiser, ema, done: 0 })
+        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        Ok(Self { config, chain, terminal, seed, pool, device, learner })
     }
 
     /// The control with the averaged weights so far.
@@ -172,7 +168,7 @@ impl<'a> Finetuning<'a> {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn control(&self) -> Result<TokenControl<'a>> {
-        TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights()?, &self.device))
+        TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights(), &self.device))
     }
 }
 
@@ -182,24 +178,22 @@ impl Training for Finetuning<'_> {
     }
 
     fn done(&self) -> u64 {
-        self.done
+        self.learner.done()
     }
 
     fn step(&mut self) -> Result<Figures> {
-        let seed = self.seed.child("step").index(self.done);
-        let alpha = self.config.alpha_at(self.done);
+        let seed = self.seed.child("step").index(self.done());
+        let alpha = self.config.alpha_at(self.done());
         let problem = Problem {
             chain: self.chain,
             terminal: self.terminal,
             alpha: (self.config.objective == ObjectiveKind::Control).then_some(alpha),
         };
-        let vars = self.params.vars();
-        let held: Tensors = vars.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
-        let held = Params::frozen(held, &self.device);
+        let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let method = BackProp { estimator: self.config.estimator, truncate: self.config.truncate };
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
         let parts = self.pool.map(batch.div_ceil(shard), |i| {
-            let control = TokenControl::new(self.chain, &self.config.control, &self.params)?;
+            let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
             let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
             let rows = shard.min(batch - i * shard);
             let (control, frozen): (&dyn Control, &dyn Control) = (&control, &frozen);
@@ -212,13 +206,10 @@ impl Training for Finetuning<'_> {
             all.push(part.gradients);
         }
         if !(reward.is_finite() && cost.is_finite()) {
-            return Err(Error::device(format!("reward {reward} or divergence {cost} is not finite at step {}", self.done + 1))
+            return Err(Error::device(format!("reward {reward} or divergence {cost} is not finite at step {}", self.done() + 1))
                 .hint("lower the learning rate or raise alpha"));
         }
-        let rate = learning_rate(self.config.learning_rate, self.done, self.config.steps);
-        let norm = self.optimiser.step(&sum_gradients(all)?, rate)?;
-        self.ema.update(&self.params)?;
-        self.done += 1;
+        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
         Ok(vec![
             ("reward", reward),
             ("path_kl", cost),
@@ -230,16 +221,14 @@ impl Training for Finetuning<'_> {
     }
 
     fn state(&self) -> Result<Tensors> {
-        crate::nn::collect_state(&self.params, &self.optimiser, &self.ema)
+        self.learner.state()
     }
 
     fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
-        crate::nn::restore_state(state, &self.params, &mut self.optimiser, &mut self.ema)?;
-        self.done = done;
-        Ok(())
+        self.learner.restore(done, state)
     }
 
-    fn weights(&self) -> Result<Tensors> {
-        self.ema.state()
+    fn weights(&self) -> Tensors {
+        self.learner.weights().clone()
     }
 }

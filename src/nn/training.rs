@@ -35,10 +35,7 @@ pub trait Training {
     fn restore(&mut self, done: u64, state: &Tensors) -> Result<()>;
 
     /// The weights that are kept at the end.
-    ///
-    /// # Errors
-    /// When a tensor cannot be copied.
-    fn weights(&self) -> Result<Tensors>;
+    fn weights(&self) -> Tensors;
 }
 
 /// Warm-up over the first 2 % of the steps, then a cosine from `peak` down to 1 % of it.
