@@ -12,6 +12,7 @@ mod ema;
 mod grad;
 mod host;
 mod learner;
+mod kernel;
 mod linear;
 mod loss;
 mod mlp;
@@ -32,6 +33,8 @@ pub use conv::Conv1d;
 pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
 pub use learner::Learner;
+#[doc(hidden)]
+pub use kernel::composed;
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;
