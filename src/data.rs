@@ -1,1 +1,5 @@
 //! Named data sets, tables and splits.
+
+mod landscape;
+
+pub use landscape::Landscape;

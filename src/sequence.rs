@@ -1,7 +1,23 @@
 //! Alphabets, checked sequences, files of them, distances between them.
 
 mod alphabet;
+mod detect;
+mod fasta;
+mod mutation;
+mod read;
+mod records;
+mod source;
+mod table;
 mod word;
 
 pub use alphabet::Alphabet;
+pub use detect::detect_alphabet;
+pub use fasta::write_fasta;
+pub use mutation::{
+    Mutation, Numbering, agreeing_numberings, apply_mutations, format_mutations, mutations_between, parse_mutations,
+};
+pub use read::{ReadOptions, read_file, read_str};
+pub use records::{Normalisation, Record, Records, Report};
+pub use source::{read_bytes, read_text};
+pub use table::{Row, Table, write_table};
 pub use word::Sequence;
