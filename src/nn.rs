@@ -22,7 +22,7 @@ mod time;
 mod transformer;
 
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 
 pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;

@@ -6,8 +6,8 @@
 
 mod atomic;
 mod checkpoint;
-pub mod embedded;
 mod diff;
+pub mod embedded;
 mod hash;
 mod metrics;
 mod model;

@@ -85,11 +85,8 @@ impl Member {
             Architecture::Cnn(config) => Network::Cnn(Cnn::new(params, config, domain)?),
             Architecture::Mlp(config) => Network::Residual(Residual::new(params, config, domain)?),
         };
-        let strand = if both_strands {
-            OtherStrand::new(&domain.alphabet, domain.length, params.device())?
-        } else {
-            None
-        };
+        let strand =
+            if both_strands { OtherStrand::new(&domain.alphabet, domain.length, params.device())? } else { None };
         Ok(Self { network, strand })
     }
 

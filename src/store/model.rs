@@ -183,11 +183,7 @@ impl ModelFolder {
     }
 
     /// Reads a model from anything that has files by name.
-    pub(super) fn load_from(
-        origin: &str,
-        kind: &str,
-        read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>,
-    ) -> Result<Self> {
+    pub(super) fn load_from(origin: &str, kind: &str, read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<Self> {
         let (manifest, mut files) = read_checked(origin, read)?;
         if manifest.kind != kind {
             return Err(Error::usage(format!("`{origin}` is a {}, not a {kind}", manifest.kind))
@@ -225,15 +221,18 @@ pub(super) fn read_checked(
     let format = manifest.get("format").and_then(Value::as_u64);
     match format {
         Some(version) if version > u64::from(FORMAT) => {
-            return Err(Error::integrity(format!("format {version} is newer than {FORMAT}, the newest this build reads"))
-                .at(path.join(MANIFEST))
-                .hint("install a newer seqtilt"));
+            return Err(Error::integrity(format!(
+                "format {version} is newer than {FORMAT}, the newest this build reads"
+            ))
+            .at(path.join(MANIFEST))
+            .hint("install a newer seqtilt"));
         }
         Some(version) if version > 0 => {}
         _ => return Err(Error::integrity("not a manifest: `format` is missing or 0").at(path.join(MANIFEST))),
     }
-    let manifest: Manifest = serde_json::from_value(manifest)
-        .map_err(|error| Error::integrity("not a manifest of the accepted form").at(path.join(MANIFEST)).because(error))?;
+    let manifest: Manifest = serde_json::from_value(manifest).map_err(|error| {
+        Error::integrity("not a manifest of the accepted form").at(path.join(MANIFEST)).because(error)
+    })?;
     let mut files = BTreeMap::new();
     for (name, hash) in &manifest.files {
         if name.contains(['/', '\\']) || name == ".." {

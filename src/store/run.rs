@@ -249,8 +249,11 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         let name = entry.map_err(|error| Error::io("read", folder, error))?.file_name();
         let name = name.to_string_lossy();
         if name != LOCK && !name.starts_with(".partial-") {
-            return Err(Error::usage(format!("`{}` holds files that are not of a run, such as `{name}`", folder.display()))
-                .hint("choose a new or empty folder with --out"));
+            return Err(Error::usage(format!(
+                "`{}` holds files that are not of a run, such as `{name}`",
+                folder.display()
+            ))
+            .hint("choose a new or empty folder with --out"));
         }
     }
     Ok(())
