@@ -15,7 +15,7 @@ pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standa
 pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
 pub use multilinear::Multilinear;
 pub use relaxed::one_hot;
-pub use report::{AtDistance, HeldOut, held_out, nearest};
+pub use report::{AtDistance, HeldOut, held_out};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
 pub use training_set::TrainingSet;
 

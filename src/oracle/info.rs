@@ -21,28 +21,45 @@ pub struct OracleInfo {
 }
 
 impl OracleInfo {
-    /// Checks that the oracle takes a sequence.
+    /// Checks letters and length of a sequence.
     ///
     /// # Errors
-    /// When it is too long or too short, or holds a token outside the alphabet.
+    /// When the sequence is too long or too short, or holds a token outside the alphabet.
     pub fn check(&self, sequence: &Sequence) -> Result<()> {
         let (least, most) = self.length;
         if !(least..=most).contains(&sequence.len()) {
-            let accepted = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+            let got = sequence.len();
             return Err(Error::data(format!(
-                "oracle `{}` takes sequences of {accepted} letters, got {}",
+                "oracle `{}` takes sequences of {} letters, got {got}",
                 self.name,
-                sequence.len()
+                self.lengths()
             )));
         }
-        if let Some(id) = sequence.ids().iter().find(|id| usize::from(**id) >= self.alphabet.len()) {
-            return Err(Error::data(format!(
+        self.check_letters(sequence)
+    }
+
+    /// Checks the letters of a sequence.
+    ///
+    /// # Errors
+    /// When it holds a token outside the alphabet.
+    pub fn check_letters(&self, sequence: &Sequence) -> Result<()> {
+        match sequence.ids().iter().find(|id| usize::from(**id) >= self.alphabet.len()) {
+            Some(id) => Err(Error::data(format!(
                 "oracle `{}` reads alphabet `{}`; token id {id} is not below {}",
                 self.name,
                 self.alphabet.name(),
                 self.alphabet.len()
-            )));
+            ))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The accepted lengths in words: `8`, or `5 to 8`.
+    #[must_use]
+    pub fn lengths(&self) -> String {
+        match self.length {
+            (least, most) if least == most => format!("{least}"),
+            (least, most) => format!("{least} to {most}"),
+        }
     }
 }

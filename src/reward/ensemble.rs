@@ -3,7 +3,7 @@
 use super::{Architecture, Domain, Member, Reward, TrainConfig, check_shape, one_hot};
 use crate::error::{Error, Result};
 use crate::nn::{Params, Tensors};
-use crate::sequence::{Alphabet, Sequence};
+use crate::sequence::{Alphabet, LetterTokenizer, Sequence};
 use crate::store::{ModelFolder, Sha256, encode_tensors};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -149,12 +149,13 @@ impl Ensemble {
         Self::build(name, folder.config()?, folder.weights.clone())
     }
 
-    /// The model folder, without tokenizer and card.
+    /// The model folder, without a card.
     ///
     /// # Errors
-    /// When the configuration cannot be written.
+    /// When configuration or tokenizer cannot be written.
     pub fn to_folder(&self) -> Result<ModelFolder> {
-        ModelFolder::new(KIND, &self.stored, self.weights.clone())
+        let tokenizer = LetterTokenizer::new(&self.domain.alphabet)?.to_json()?;
+        Ok(ModelFolder::new(KIND, &self.stored, self.weights.clone())?.with_tokenizer(tokenizer))
     }
 
     /// With another pessimism: how many standard deviations the reward lies below the mean.

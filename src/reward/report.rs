@@ -2,7 +2,6 @@
 
 use super::Prediction;
 use crate::error::{Error, Result};
-use crate::sequence::Sequence;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -86,19 +85,6 @@ pub fn held_out(predictions: &[Prediction], values: &[f64], distances: &[usize])
     })
 }
 
-/// The least Hamming distance of each sequence to `others`, all of one length.
-///
-/// # Cost
-/// Every pair is compared.
-#[must_use]
-pub fn nearest(sequences: &[Sequence], others: &[Sequence]) -> Vec<usize> {
-    let to = |sequence: &Sequence| {
-        let distance = |other: &Sequence| sequence.ids().iter().zip(other.ids()).filter(|(a, b)| a != b).count();
-        others.iter().map(distance).min().unwrap_or(sequence.len())
-    };
-    sequences.iter().map(to).collect()
-}
-
 fn rmse(a: &[f64], b: &[f64]) -> f64 {
     (a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / a.len() as f64).sqrt()
 }
@@ -129,7 +115,6 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sequence::Alphabet;
 
     #[test]
     fn ties_share_their_mean_rank() {
@@ -150,13 +135,5 @@ mod tests {
         assert_eq!(figures.by_distance[0], AtDistance { distance: 1, n: 2, spearman: Some(1.0), rmse: 0.0 });
         assert_eq!(figures.by_distance[1], AtDistance { distance: 2, n: 1, spearman: None, rmse: 2.0 });
         assert!(held_out(&predictions, &[0.0], &[]).is_err());
-    }
-
-    #[test]
-    fn distances_are_to_the_nearest() {
-        let words = |texts: &[&str]| -> Vec<Sequence> {
-            texts.iter().map(|text| Sequence::parse(text, &Alphabet::dna()).unwrap()).collect()
-        };
-        assert_eq!(nearest(&words(&["ACGT", "AAAA"]), &words(&["ACGA", "TTTT"])), [1, 2]);
     }
 }
