@@ -11,6 +11,7 @@ mod conv;
 mod ema;
 mod grad;
 mod host;
+mod kernel;
 mod linear;
 mod loss;
 mod mlp;
@@ -29,6 +30,8 @@ pub use attention::SelfAttention;
 pub use conv::Conv1d;
 pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
+#[doc(hidden)]
+pub use kernel::composed;
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;

@@ -1,5 +1,6 @@
 //! Activations with a gradient: GELU and softmax.
 
+use super::kernel;
 use crate::error::Result;
 use candle_core::{D, Tensor};
 
@@ -17,6 +18,9 @@ const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 /// # Errors
 /// When the tensor operation fails.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    if kernel::fused(&[x]) {
+        return Ok(kernel::gelu(x)?);
+    }
     // 2u = x (a + b x²)
     let slope = x.sqr()?.affine(2.0 * SQRT_2_OVER_PI * 0.044_715, 2.0 * SQRT_2_OVER_PI)?;
     let sigmoid = candle_nn::ops::sigmoid(&(x * slope)?)?;
@@ -40,6 +44,9 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the tensor operation fails.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    if kernel::fused(&[x]) {
+        return Ok(kernel::softmax(x)?);
+    }
     let shifted = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?;
     let exp = shifted.exp()?;
     Ok(exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?)

@@ -1,6 +1,7 @@
 //! Self-attention.
 
 use super::activation::softmax;
+use super::kernel;
 use super::linear::Linear;
 use super::params::Params;
 use crate::error::{Error, Result};
@@ -51,6 +52,9 @@ impl SelfAttention {
 }
 
 fn attend(qkv: &Tensor, mask: Option<&Tensor>, heads: usize) -> Result<Tensor> {
+    if kernel::fused(&[qkv]) {
+        return Ok(kernel::attention(qkv, mask, heads)?);
+    }
     let (batch, length, width) = qkv.dims3()?;
     let dim = width / 3;
     let split = qkv.reshape((batch, length, 3, heads, dim / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;

@@ -1,5 +1,6 @@
 //! Convolution along a sequence.
 
+use super::kernel;
 use super::params::{Init, Params};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -7,10 +8,10 @@ use candle_core::Tensor;
 /// Convolution along the length, zero-padded so that the length stays.
 ///
 /// ```text
-/// y[l] = b + Σⱼ W[j] x[l + j − ⌊k/2⌋],  j = 0 … k−1
+/// y[l] = b + Σⱼ W[:, j] x[l + j − ⌊k/2⌋],  j = 0 … k−1
 /// ```
 ///
-/// Parameters: `weight` (k, out, in), one matrix for each tap, and `bias` (out), uniform in ±1/√(k·in).
+/// Parameters: `weight` (out, k, in) and `bias` (out), uniform in ±1/√(k·in).
 #[derive(Clone, Debug)]
 pub struct Conv1d {
     weight: Tensor,
@@ -27,7 +28,7 @@ impl Conv1d {
             return Err(Error::usage("a convolution of `0` taps has no output; 1 or more are accepted"));
         }
         let init = Init::Uniform(1.0 / ((inp * kernel).max(1) as f64).sqrt());
-        Ok(Self { weight: params.get("weight", (kernel, out, inp), init)?, bias: params.get("bias", out, init)? })
+        Ok(Self { weight: params.get("weight", (out, kernel, inp), init)?, bias: params.get("bias", out, init)? })
     }
 
     /// The convolved sequence.
@@ -38,13 +39,16 @@ impl Conv1d {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (kernel, out, _) = self.weight.dims3()?;
+        if kernel::fused(&[x, &self.weight, &self.bias]) {
+            return Ok(kernel::conv1d(x, &self.weight, &self.bias)?);
+        }
+        let (out, kernel, _) = self.weight.dims3()?;
         let (batch, length, inp) = x.dims3()?;
         let padded = x.pad_with_zeros(1, kernel / 2, kernel - 1 - kernel / 2)?;
         let mut sum: Option<Tensor> = None;
         for tap in 0..kernel {
             let shifted = padded.narrow(1, tap, length)?.contiguous()?.reshape((batch * length, inp))?;
-            let term = shifted.matmul(&self.weight.get(tap)?.t()?)?;
+            let term = shifted.matmul(&self.weight.narrow(1, tap, 1)?.squeeze(1)?.t()?)?;
             sum = Some(match sum {
                 Some(sum) => (sum + term)?,
                 None => term,
@@ -74,7 +78,7 @@ mod tests {
         let params = check::params();
         let conv = Conv1d::new(&params, 2, 3, 5).unwrap();
         let x = check::normal(1, &[2, 7, 2]);
-        let weight = conv.weight.permute((1, 2, 0)).unwrap().contiguous().unwrap();
+        let weight = conv.weight.permute((0, 2, 1)).unwrap().contiguous().unwrap();
         let y = x.transpose(1, 2).unwrap().contiguous().unwrap().conv1d(&weight, 2, 1, 1, 1).unwrap();
         let y = y.transpose(1, 2).unwrap().broadcast_add(&conv.bias).unwrap();
         assert!(check::distance(&conv.forward(&x).unwrap(), &y) < 1e-14);

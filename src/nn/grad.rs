@@ -40,6 +40,7 @@ pub fn gradients_with(loss: &Tensor, vars: &[(String, Var)], inputs: &[&Var]) ->
 
 impl Gradients {
     /// Names and gradients.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&Tensor>)> {
         self.0.iter().map(|(name, gradient)| (name.as_str(), gradient.as_ref()))
     }

@@ -1,8 +1,9 @@
 //! The affine map.
 
 use super::activation::gelu;
+use super::kernel;
 use super::params::{Init, Params};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::Tensor;
 
 /// An affine map of the last dimension.
@@ -47,11 +48,15 @@ impl Linear {
     /// # Errors
     /// When the last dimension is not `in`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.fused(x) {
+            return Ok(kernel::linear(x, &self.weight, &self.bias, false)?);
+        }
         let (out, inp) = self.weight.dims2()?;
         let mut dims = x.dims().to_vec();
         let rows = x.elem_count() / inp.max(1);
-        if let Some(last) = dims.last_mut() {
-            *last = out;
+        match dims.last_mut() {
+            Some(last) if *last == inp => *last = out,
+            _ => return Err(Error::device(format!("a map from {inp} to {out} numbers got shape {:?}", x.dims()))),
         }
         let y = x.reshape((rows, inp))?.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
         Ok(y.reshape(dims)?)
@@ -62,7 +67,14 @@ impl Linear {
     /// # Errors
     /// As [`Linear::forward`].
     pub fn forward_gelu(&self, x: &Tensor) -> Result<Tensor> {
+        if self.fused(x) {
+            return Ok(kernel::linear(x, &self.weight, &self.bias, true)?);
+        }
         gelu(&self.forward(x)?)
+    }
+
+    fn fused(&self, x: &Tensor) -> bool {
+        kernel::fused(&[x, &self.weight, &self.bias])
     }
 }
 

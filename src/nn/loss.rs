@@ -1,5 +1,6 @@
 //! Cross-entropy.
 
+use super::kernel;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
 
@@ -31,14 +32,12 @@ pub fn cross_entropy(logits: &Tensor, ids: &Tensor) -> Result<Tensor> {
             ids.dims()
         )));
     }
-    if rows > 0 {
-        let highest = ids.max_all()?.to_scalar::<u32>()?;
-        if highest as usize >= letters {
-            return Err(Error::data(format!(
-                "token id `{highest}` is out of range; 0 to {} are accepted",
-                letters - 1
-            )));
-        }
+    let list = ids.to_vec1::<u32>()?;
+    if let Some(id) = list.iter().find(|id| **id as usize >= letters) {
+        return Err(Error::data(format!("token id `{id}` is out of range; only ids below {letters} are accepted")));
+    }
+    if kernel::fused(&[logits]) {
+        return Ok(kernel::cross_entropy(logits, list)?);
     }
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     let total = shifted.exp()?.sum(D::Minus1)?.log()?;
@@ -67,6 +66,6 @@ mod tests {
     #[test]
     fn an_id_out_of_range_is_bad_data() {
         let error = cross_entropy(&check::normal(8, &[1, 4]), &Tensor::new(&[4u32], &Device::Cpu).unwrap());
-        assert_eq!(error.unwrap_err().to_string(), "token id `4` is out of range; 0 to 3 are accepted");
+        assert_eq!(error.unwrap_err().to_string(), "token id `4` is out of range; only ids below 4 are accepted");
     }
 }

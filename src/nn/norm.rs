@@ -1,5 +1,6 @@
 //! Layer normalisation.
 
+use super::kernel;
 use super::params::{Init, Params};
 use crate::error::Result;
 use candle_core::{D, Tensor};
@@ -48,10 +49,11 @@ impl LayerNorm {
         if last != self.dim {
             return Err(candle_core::Error::Msg(format!("layer norm of {} numbers got {last}", self.dim)).into());
         }
-        let y = normalise(x)?;
         match &self.affine {
-            Some((weight, bias)) => Ok(y.broadcast_mul(weight)?.broadcast_add(bias)?),
-            None => Ok(y),
+            Some((weight, bias)) if kernel::fused(&[x, weight, bias]) => Ok(kernel::affine_norm(x, weight, bias)?),
+            None if kernel::fused(&[x]) => Ok(kernel::plain_norm(x)?),
+            Some((weight, bias)) => Ok(normalise(x)?.broadcast_mul(weight)?.broadcast_add(bias)?),
+            None => normalise(x),
         }
     }
 }

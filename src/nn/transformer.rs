@@ -2,6 +2,7 @@
 
 use super::activation::gelu;
 use super::attention::SelfAttention;
+use super::kernel;
 use super::linear::Linear;
 use super::mlp::Mlp;
 use super::norm::LayerNorm;
@@ -21,7 +22,6 @@ use candle_core::{D, Tensor};
 /// block is the identity. Parameters: `attention`, `mlp`, `modulation.attention`, `modulation.mlp`.
 #[derive(Clone, Debug)]
 pub struct Block {
-    norm: LayerNorm,
     attention: SelfAttention,
     mlp: Mlp,
     modulate_attention: Linear,
@@ -36,7 +36,6 @@ impl Block {
     pub fn new(params: &Params, dim: usize, heads: usize, cond_dim: usize) -> Result<Self> {
         let modulation = params.child("modulation");
         Ok(Self {
-            norm: LayerNorm::plain(dim),
             attention: SelfAttention::new(&params.child("attention"), dim, heads)?,
             mlp: Mlp::new(&params.child("mlp"), &[dim, 4 * dim, dim])?,
             modulate_attention: Linear::zeros(&modulation.child("attention"), cond_dim, 3 * dim)?,
@@ -54,20 +53,28 @@ impl Block {
     pub fn forward(&self, x: &Tensor, cond: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         let cond = gelu(cond)?;
         let modulation = self.modulate_attention.forward(&cond)?;
-        let x = residual(x, &self.attention.forward(&self.modulated(x, &modulation)?, mask)?, &modulation)?;
+        let x = residual(x, &self.attention.forward(&modulated(x, &modulation)?, mask)?, &modulation)?;
         let modulation = self.modulate_mlp.forward(&cond)?;
-        residual(&x, &self.mlp.forward(&self.modulated(&x, &modulation)?)?, &modulation)
-    }
-
-    fn modulated(&self, x: &Tensor, modulation: &Tensor) -> Result<Tensor> {
-        let dim = x.dim(D::Minus1)?;
-        let shift = modulation.narrow(1, 0, dim)?.unsqueeze(1)?;
-        let scale = modulation.narrow(1, dim, dim)?.unsqueeze(1)?;
-        Ok(self.norm.forward(x)?.broadcast_mul(&(scale + 1.0)?)?.broadcast_add(&shift)?)
+        residual(&x, &self.mlp.forward(&modulated(&x, &modulation)?)?, &modulation)
     }
 }
 
-fn residual(x: &Tensor, y: &Tensor, modulation: &Tensor) -> Result<Tensor> {
+/// norm(x) · (1 + scale) + shift, for x (B, L, d) and a modulation (B, 3d) of shift, scale and gate.
+pub(crate) fn modulated(x: &Tensor, modulation: &Tensor) -> Result<Tensor> {
+    if kernel::fused(&[x, modulation]) {
+        return Ok(kernel::modulated_norm(x, modulation)?);
+    }
+    let dim = x.dim(D::Minus1)?;
+    let shift = modulation.narrow(1, 0, dim)?.unsqueeze(1)?;
+    let scale = modulation.narrow(1, dim, dim)?.unsqueeze(1)?;
+    Ok(LayerNorm::plain(dim).forward(x)?.broadcast_mul(&(scale + 1.0)?)?.broadcast_add(&shift)?)
+}
+
+/// x + gate · y
+pub(crate) fn residual(x: &Tensor, y: &Tensor, modulation: &Tensor) -> Result<Tensor> {
+    if kernel::fused(&[x, y, modulation]) {
+        return Ok(kernel::gate(x, y, modulation)?);
+    }
     let dim = x.dim(D::Minus1)?;
     let gate = modulation.narrow(1, 2 * dim, dim)?.unsqueeze(1)?;
     Ok((x + y.broadcast_mul(&gate)?)?)
