@@ -11,10 +11,10 @@ mod terminal;
 mod token_control;
 mod training;
 
-pub use backprop::{BackProp, Estimator};
+pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};
 pub use token_control::{ControlConfig, ControlKind, TokenControl};
-pub use training::{Finetuning, FinetuneConfig, ObjectiveKind};
+pub use training::{FinetuneConfig, Finetuning, ObjectiveKind};

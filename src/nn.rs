@@ -11,8 +11,8 @@ mod conv;
 mod ema;
 mod grad;
 mod host;
-mod learner;
 mod kernel;
+mod learner;
 mod linear;
 mod loss;
 mod mlp;
@@ -25,16 +25,16 @@ mod training;
 mod transformer;
 
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 
 pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;
 pub use conv::Conv1d;
 pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
-pub use learner::Learner;
 #[doc(hidden)]
 pub use kernel::composed;
+pub use learner::Learner;
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;

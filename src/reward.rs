@@ -1,8 +1,23 @@
 //! Differentiable reward models.
+//!
+//! A reward is a table that is complete ([`Multilinear`]) or an [`Ensemble`] of networks trained on measured sequences
+//! by a [`Trainer`].
 
+mod ensemble;
+mod member;
 mod multilinear;
+mod relaxed;
+mod report;
+mod train;
+mod training_set;
 
+pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standardisation};
+pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
 pub use multilinear::Multilinear;
+pub use relaxed::one_hot;
+pub use report::{AtDistance, HeldOut, held_out};
+pub use train::{InputNoise, Loss, TrainConfig, Trainer};
+pub use training_set::TrainingSet;
 
 use crate::error::{Error, Result};
 use candle_core::Tensor;

@@ -43,8 +43,12 @@ pub struct PriorConfig {
     pub decode_log_snr: f64,
     /// Denoiser sizes.
     pub denoiser: DenoiserConfig,
+    /// Log signal-to-noise ratio of a sampler's first node, where its state is pure noise: below it nothing is decided.
+    pub start_log_snr: f64,
     /// Default number of sampling steps, K.
     pub steps: usize,
+    /// Default number of steps between two calls of the denoiser.
+    pub hold: usize,
     /// Default spread of the steps.
     pub grid: Grid,
     /// Default solver.
@@ -54,7 +58,10 @@ pub struct PriorConfig {
 }
 
 /// Log signal-to-noise ratio at which letters are read off by default.
-pub const DECODE_LOG_SNR: f64 = 3.0;
+pub(super) const DECODE_LOG_SNR: f64 = 1.25;
+
+/// Log signal-to-noise ratio at which sampling starts by default.
+pub(super) const START_LOG_SNR: f64 = -5.0;
 
 impl PriorConfig {
     /// The default shape for an alphabet and a length.
@@ -70,7 +77,9 @@ impl PriorConfig {
             schedule,
             decode_log_snr: DECODE_LOG_SNR,
             denoiser: DenoiserConfig::default(),
-            steps: 32,
+            start_log_snr: START_LOG_SNR,
+            steps: 64,
+            hold: 4,
             grid: Grid::default(),
             solver: SolverKind::default(),
             warp: Warp::new(schedule.get().log_snr(1.0), DECODE_LOG_SNR, 48),
@@ -92,6 +101,12 @@ impl PriorConfig {
         (self.schedule.get().log_snr(1.0), self.decode_log_snr)
     }
 
+    /// Log signal-to-noise ratios between which a sampler walks.
+    #[must_use]
+    pub fn walk(&self) -> (f64, f64) {
+        (self.start_log_snr, self.decode_log_snr)
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -111,13 +126,26 @@ impl PriorConfig {
             }
         }
         if !d.dim.is_multiple_of(d.heads) {
-            return Err(Error::usage(format!("`denoiser.dim` {} is not a multiple of `denoiser.heads` {}", d.dim, d.heads)));
+            return Err(Error::usage(format!(
+                "`denoiser.dim` {} is not a multiple of `denoiser.heads` {}",
+                d.dim, d.heads
+            )));
         }
         let (first, last) = self.range();
         if !(first < last && last <= self.schedule.get().log_snr(0.0)) {
             return Err(Error::usage(format!(
                 "`decode-log-snr` is {last}; it must lie between the schedule's ends, {first:.2} and {:.2}",
                 self.schedule.get().log_snr(0.0)
+            )));
+        }
+        if !(first..last).contains(&self.start_log_snr) {
+            let got = self.start_log_snr;
+            return Err(Error::usage(format!("`start-log-snr` is {got}; {first:.2} to below {last:.2} is accepted")));
+        }
+        if self.hold == 0 || !self.steps.is_multiple_of(self.hold) {
+            return Err(Error::usage(format!(
+                "`hold` is {}; a divisor of `steps` {} is accepted",
+                self.hold, self.steps
             )));
         }
         Ok(())
@@ -164,9 +192,11 @@ impl PretrainConfig {
     /// # Errors
     /// When one is out of range; the message names it and what is accepted.
     pub fn check(&self) -> Result<()> {
-        for (name, value, last) in
-            [("steps", self.steps, 100_000_000), ("batch", self.batch as u64, 1 << 20), ("shard", self.shard as u64, 1 << 20)]
-        {
+        for (name, value, last) in [
+            ("steps", self.steps, 100_000_000),
+            ("batch", self.batch as u64, 1 << 20),
+            ("shard", self.shard as u64, 1 << 20),
+        ] {
             if value == 0 || value > last {
                 return Err(Error::usage(format!("`{name}` is {value}; 1 to {last} is accepted")));
             }

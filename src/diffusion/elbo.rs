@@ -53,7 +53,8 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
                 let values: Vec<f64> = scales.iter().map(pick).collect();
                 Ok(Tensor::from_vec(values, (b, 1, 1), prior.device())?.to_dtype(dtype)?)
             };
-            let noise = Tensor::from_vec(rng.normals(b * length * dim), (b, length, dim), prior.device())?.to_dtype(dtype)?;
+            let noise =
+                Tensor::from_vec(rng.normals(b * length * dim), (b, length, dim), prior.device())?.to_dtype(dtype)?;
             Ok((clean.broadcast_mul(&column(|s| s.signal)?)? + noise.broadcast_mul(&column(|s| s.noise)?)?)?)
         };
         let mut cost = vec![0.0_f64; b];

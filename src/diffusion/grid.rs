@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Grid {
     /// Equal steps in time.
+    #[default]
     Time,
     /// Equal steps in log signal-to-noise ratio.
     LogSnr,
     /// Equal decrements of the prior's denoising cross-entropy: each step decides the same amount of sequence.
-    #[default]
     Information,
 }
 

@@ -131,9 +131,9 @@ impl Training for Pretraining<'_> {
     fn step(&mut self) -> Result<Figures> {
         let seed = self.seed.child("step").index(self.done());
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
-        let parts = self.pool.map(batch.div_ceil(shard), |i| {
-            self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard))
-        })?;
+        let parts = self
+            .pool
+            .map(batch.div_ceil(shard), |i| self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard)))?;
         let (mut all, mut loss) = (Vec::with_capacity(parts.len()), 0.0);
         for part in parts {
             for (log_snr, value) in part.seen {

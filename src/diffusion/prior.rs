@@ -87,20 +87,39 @@ impl Prior {
     /// # Cost
     /// One call of the denoiser.
     pub fn belief(&self, z: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
+        let local = self.local(z, log_snr)?;
+        let context = self.context(z, &local, log_snr)?;
+        Ok((local + context)?)
+    }
+
+    /// The first term of [`belief`](Self::belief): each position's own evidence.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn local(&self, z: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
         let factor = |log_snr: &f64| {
             let scales = Scales::at_log_snr(*log_snr);
             scales.signal / scales.noise.powi(2)
         };
         let projected = self.codec.project(z)?;
-        let local = if let [one] = log_snr {
-            (projected * factor(one))?
+        if let [one] = log_snr {
+            Ok((projected * factor(one))?)
         } else {
             let factors: Vec<f64> = log_snr.iter().map(factor).collect();
             let factors = Tensor::from_vec(factors, (log_snr.len(), 1, 1), &self.device)?.to_dtype(z.dtype())?;
-            projected.broadcast_mul(&factors)?
-        };
-        let context = self.denoiser.context(z, &softmax(&local)?, log_snr)?;
-        Ok((local + context)?)
+            Ok(projected.broadcast_mul(&factors)?)
+        }
+    }
+
+    /// The second term of [`belief`](Self::belief): what the other positions say.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    ///
+    /// # Cost
+    /// One call of the denoiser.
+    pub fn context(&self, z: &Tensor, local: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
+        self.denoiser.context(z, &softmax(local)?, log_snr)
     }
 
     /// Expected clean points E[z₀ | z] of token logits: (B, L, V) → (B, L, D).

@@ -78,7 +78,7 @@ pub struct SampleConfig {
 }
 
 /// Sequences a shard holds; a constant, so that samples do not depend on the number of threads.
-pub const SHARD: usize = 128;
+pub(super) const SHARD: usize = 128;
 
 /// Sampled sequences.
 pub type Samples = Vec<Sequence>;
@@ -97,7 +97,7 @@ pub fn sample(prior: &Prior, config: &SampleConfig, count: usize, seed: Seed, po
     }
     let base = prior.config();
     let solver = config.solver.unwrap_or(base.solver);
-    let (first, last) = base.range();
+    let (first, last) = base.walk();
     let log_snrs = config.grid.unwrap_or(base.grid).log_snrs(
         config.steps.unwrap_or(base.steps),
         first,

@@ -2,7 +2,8 @@
 
 use super::rollout::{Rollout, per_row};
 use super::{Control, Problem};
-use crate::error::Result;
+use crate::diffusion::Memory;
+use crate::error::{Error, Result};
 use crate::nn::{Gradients, gradients_with};
 use crate::random::Seed;
 use candle_core::{Tensor, Var};
@@ -23,9 +24,9 @@ pub enum Estimator {
 
 /// Gradient of J by reverse-mode differentiation through the whole chain, one step's graph at a time.
 ///
-/// The forward walk keeps states and noise only; the reverse walk rebuilds each step's graph from its state (gradient
-/// checkpointing by recomputation), so that memory is one step's activations plus K states. With `g` the gradient with
-/// respect to x_{k+1}:
+/// The forward walk keeps states and noise only; the reverse walk rebuilds the graph of each block of steps from its first
+/// state (gradient checkpointing by recomputation), so that memory is one block's activations plus the kept states. With `g`
+/// the gradient with respect to x_{k+1}:
 ///
 /// ```text
 /// A_k(θ, x) = g·(m_k(x) + s_k u_θ(x)) + c ½|u_θ(x)|² + c u_θ̄(x)·ε_k     (θ̄ = θ held fixed; last term: Landing)
@@ -56,7 +57,7 @@ pub struct ShardGradient {
 }
 
 impl BackProp {
-    /// The gradient over `rows` fresh paths out of a batch of `batch`.
+    /// The gradient over `batch.rows` fresh paths.
     ///
     /// `control` holds trainable weights `vars`; `frozen` is the same control on the same weights, held fixed.
     ///
@@ -64,64 +65,79 @@ impl BackProp {
     /// When a tensor operation fails.
     ///
     /// # Cost
-    /// Two evaluations of base and control per step and row, and one reverse pass (with Landing one more evaluation).
+    /// Two evaluations of base and control per block and row, and one reverse pass (with Landing one more evaluation).
     pub fn gradient(
         &self,
         problem: &Problem<'_>,
         control: &dyn Control,
         frozen: &dyn Control,
         vars: &[(String, Var)],
-        rows: usize,
-        batch: usize,
-        seed: Seed,
+        batch: &Batch,
     ) -> Result<ShardGradient> {
-        let chain = problem.chain;
-        let mut rollout = Rollout::draw(chain, Some(frozen), rows, seed, true)?;
-        let share = 1.0 / batch as f64;
+        let (chain, block) = (problem.chain, problem.chain.block());
+        let mut rollout = Rollout::draw(chain, Some(frozen), batch.steps, batch.rows, batch.seed, true)?;
+        let share = 1.0 / batch.total as f64;
         let (reward_weight, cost_weight) = match problem.alpha {
             Some(alpha) => (share / alpha, share),
             None => (share, 0.0),
         };
         let end = Var::from_tensor(rollout.last())?;
-        let reward = problem.terminal.reward(end.as_tensor())?;
-        let loss = (reward.sum_all()? * -reward_weight)?;
-        let (_, mut inputs) = gradients_with(&loss, &[], &[&end])?;
+        let reward = problem.terminal.reward(batch.steps, end.as_tensor())?;
+        let (_, mut inputs) = gradients_with(&(reward.sum_all()? * -reward_weight)?, &[], &[&end])?;
         let mut adjoint = inputs.remove(0);
         let mut total: Option<Gradients> = None;
         rollout.states.pop();
-        for k in (0..chain.steps()).rev() {
-            if self.truncate.is_some_and(|last| k + last < chain.steps()) {
+        for first in (0..batch.steps).step_by(block).rev() {
+            let last = (first + block).min(batch.steps);
+            if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
                 adjoint = adjoint.zeros_like()?;
             }
-            let (Some(state), Some(epsilon)) = (rollout.states.pop(), rollout.noises.pop()) else { break };
-            let x = Var::from_tensor(&state)?;
-            let base = chain.advance(k, x.as_tensor())?;
-            let u = control.control(k, x.as_tensor(), &base)?;
-            let next = (&base.mean + (&u * base.std)?)?;
-            let mut local = (next * &adjoint)?.sum_all()?;
-            if cost_weight > 0.0 {
-                local = (local + (u.sqr()?.sum_all()? * (0.5 * cost_weight))?)?;
-                if self.estimator == Estimator::Landing {
-                    let held = frozen.control(k, x.as_tensor(), &base)?;
-                    local = (local + ((held * epsilon)?.sum_all()? * cost_weight)?)?;
+            let Some(state) = rollout.states.pop() else { break };
+            let noises = rollout.noises.split_off(first);
+            let start = Var::from_tensor(&state)?;
+            let (mut x, mut price) = (start.as_tensor().clone(), None::<Tensor>);
+            let (mut memory, mut held_memory) = (Memory::default(), Memory::default());
+            for (k, epsilon) in (first..last).zip(&noises) {
+                let base = chain.advance(k, &x, &mut memory)?;
+                let u = control.control(k, &x, &base, &mut memory)?;
+                if cost_weight > 0.0 {
+                    let mut cost = (u.sqr()? * 0.5)?;
+                    if self.estimator == Estimator::Landing {
+                        cost = (cost + (frozen.control(k, &x, &base, &mut held_memory)? * epsilon)?)?;
+                    }
+                    price = Some(match price {
+                        None => cost,
+                        Some(price) => (price + cost)?,
+                    });
                 }
+                x = (base.mean + ((u + epsilon)? * base.std)?)?;
             }
-            let (gradients, mut inputs) = gradients_with(&local, vars, &[&x])?;
+            let mut local = (x * &adjoint)?.sum_all()?;
+            if let Some(price) = price {
+                local = (local + (price.sum_all()? * cost_weight)?)?;
+            }
+            let (gradients, mut inputs) = gradients_with(&local, vars, &[&start])?;
             adjoint = inputs.remove(0);
             match &mut total {
                 None => total = Some(gradients),
                 Some(total) => total.add(&gradients)?,
             }
         }
-        let gradients = match total {
-            Some(total) => total,
-            None => gradients_with(&Tensor::zeros((), chain.dtype(), chain.device())?, vars, &[])?.0,
-        };
-        Ok(ShardGradient {
-            gradients,
-            reward: per_row(&reward.detach())?,
-            log_ratio: rollout.log_ratio,
-            cost: rollout.cost,
-        })
+        let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
+        let reward = per_row(&reward.detach())?;
+        Ok(ShardGradient { gradients, reward, log_ratio: rollout.log_ratio, cost: rollout.cost })
     }
+}
+
+/// Which paths a shard draws.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Paths in this shard.
+    pub rows: usize,
+    /// Paths in all shards of the step.
+    pub total: usize,
+    /// Steps walked: all of the chain's, or fewer while the end is brought in.
+    pub steps: usize,
+    /// Where the noise comes from.
+    pub seed: Seed,
 }

@@ -1,7 +1,7 @@
 //! Walking a chain, with or without control.
 
 use super::Control;
-use crate::diffusion::Chain;
+use crate::diffusion::{Chain, Memory};
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::{Rng, Seed};
@@ -27,7 +27,7 @@ pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
 /// One batch of controlled paths.
 #[derive(Debug)]
 pub struct Rollout {
-    /// States x_0 … x_K when kept, else the final state alone.
+    /// The first state of every block and the final one when kept, else the final state alone.
     pub states: Vec<Tensor>,
     /// Noise of every step, when the states are kept.
     pub noises: Vec<Tensor>,
@@ -38,21 +38,33 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Walks `rows` paths; noise comes from `seed` alone, so two controls can be compared on the same draws.
+    /// Walks `rows` paths over the first `steps` steps; noise comes from `seed` alone, so two controls can be compared on the
+    /// same draws.
     ///
     /// # Errors
     /// When a tensor operation fails.
-    pub fn draw(chain: &dyn Chain, control: Option<&dyn Control>, rows: usize, seed: Seed, keep: bool) -> Result<Self> {
+    pub fn draw(
+        chain: &dyn Chain,
+        control: Option<&dyn Control>,
+        steps: usize,
+        rows: usize,
+        seed: Seed,
+        keep: bool,
+    ) -> Result<Self> {
         let mut rng = seed.rng();
         let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
         let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
-        for k in 0..chain.steps() {
-            let base = chain.advance(k, &x)?;
+        let mut memory = Memory::default();
+        for k in 0..steps {
+            if k.is_multiple_of(chain.block()) {
+                memory = Memory::default();
+            }
+            let base = chain.advance(k, &x, &mut memory)?;
             let epsilon = noise(chain, rows, &mut rng)?;
             let mut push = epsilon.clone();
             if let Some(control) = control {
-                let u = control.control(k, &x, &base)?.detach();
+                let u = control.control(k, &x, &base, &mut memory)?.detach();
                 let (squares, products) = (per_row(&u.sqr()?)?, per_row(&(&u * &epsilon)?)?);
                 for row in 0..rows {
                     cost[row] += 0.5 * squares[row];
@@ -62,7 +74,9 @@ impl Rollout {
             }
             let next = (base.mean + (push * base.std)?)?.detach();
             if keep {
-                states.push(x);
+                if k.is_multiple_of(chain.block()) {
+                    states.push(x);
+                }
                 noises.push(epsilon);
             }
             x = next;
@@ -107,7 +121,7 @@ pub fn roll_out<T: Send + Sync>(
     const SHARD: usize = 128;
     let parts = pool.map(count.div_ceil(SHARD), |shard| {
         let rows = SHARD.min(count - shard * SHARD);
-        let rollout = Rollout::draw(chain, control, rows, seed.index(shard as u64), false)?;
+        let rollout = Rollout::draw(chain, control, chain.steps(), rows, seed.index(shard as u64), false)?;
         let ends = read(rollout.last())?;
         Ok((ends, rollout.log_ratio, rollout.cost))
     })?;

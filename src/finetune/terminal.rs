@@ -8,11 +8,11 @@ use candle_core::Tensor;
 
 /// A differentiable reward of the chain's final states.
 pub trait Terminal: Send + Sync {
-    /// Rewards (B,) of states (B, …); higher is better.
+    /// Rewards (B,) of states (B, …) read after `k` steps; higher is better.
     ///
     /// # Errors
     /// When the shapes do not fit.
-    fn reward(&self, x: &Tensor) -> Result<Tensor>;
+    fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor>;
 }
 
 /// A sequence reward behind the prior's frozen reading head: `r(softmax(logits(x_K)))`.
@@ -32,7 +32,7 @@ impl<'a> SequenceTerminal<'a> {
 }
 
 impl Terminal for SequenceTerminal<'_> {
-    fn reward(&self, x: &Tensor) -> Result<Tensor> {
-        self.reward.reward(&softmax(&self.chain.read(x)?)?)
+    fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
+        self.reward.reward(&softmax(&self.chain.read(k, x)?)?)
     }
 }

@@ -1,7 +1,7 @@
 //! The control of a sequence chain: a zero-initialised change of the prior's token logits.
 
 use super::Control;
-use crate::diffusion::{DenoiserConfig, DiffusionChain, Denoiser, Move, Transformer, level};
+use crate::diffusion::{Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
 use candle_core::Tensor;
@@ -73,7 +73,8 @@ impl ControlConfig {
 /// with ℓ the prior's logits at x. In continuous time this form holds the optimum exactly: the optimal drift is the score of
 /// the tilted law, whose denoised estimate is a mean of letters' points under tilted marginals (Tweedie). For the ancestral
 /// step `(predict/std)² = snr(s) − snr(t)`, so the price of a step is half the gain in signal-to-noise ratio times the
-/// squared change of the estimate. Δ starts at exactly zero, and so does u.
+/// squared change of the estimate. Δ starts at exactly zero, and so does u. Like the prior's context, Δ is evaluated once per
+/// block of the chain and held; the beliefs it is added to are renewed at every step.
 pub struct TokenControl<'a> {
     chain: &'a DiffusionChain,
     network: Network,
@@ -148,12 +149,17 @@ impl<'a> TokenControl<'a> {
 }
 
 impl Control for TokenControl<'_> {
-    fn control(&self, k: usize, x: &Tensor, base: &Move) -> Result<Tensor> {
+    fn control(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor> {
         let Some(belief) = &base.belief else {
             return Err(Error::device("a token control needs the prior's token logits, and the chain has none"));
         };
         let probabilities = softmax(belief)?;
-        let tilted = softmax(&(belief + self.change(k, x, &probabilities)?)?)?;
+        let change = match memory.change.take() {
+            Some(held) => held,
+            None => self.change(k, x, &probabilities)?,
+        };
+        let tilted = softmax(&(belief + &change)?)?;
+        memory.change = Some(change);
         let c = self.chain.coefficients(k);
         Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
     }

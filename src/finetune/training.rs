@@ -1,6 +1,6 @@
 //! A fine-tuning run.
 
-use super::{BackProp, Control, ControlConfig, Estimator, Problem, TokenControl};
+use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::DiffusionChain;
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
@@ -57,6 +57,12 @@ pub struct FinetuneConfig {
     pub learning_rate: f64,
     /// Decay of the averaged weights that are kept.
     pub ema: f64,
+    /// Early in training the chain ends at this log signal-to-noise ratio and the reward is read there, through letter
+    /// probabilities; the end then moves to the decode over the first `ramp-share` of the steps. While letters are still soft
+    /// the reward's gradient is spread out instead of rare and large.
+    pub ramp_from: f64,
+    /// Share of the steps over which the end moves; 0 walks the whole chain from the start.
+    pub ramp_share: f64,
     /// alpha starts this many times higher and falls geometrically to its value over the first `anneal-share` of the steps.
     pub anneal: f64,
     /// Share of the steps over which alpha falls.
@@ -77,9 +83,11 @@ impl Default for FinetuneConfig {
             steps: 600,
             batch: 256,
             shard: 64,
-            learning_rate: 2e-3,
+            learning_rate: 5e-3,
             ema: 0.98,
-            anneal: 4.0,
+            ramp_from: -1.0,
+            ramp_share: 0.7,
+            anneal: 1.0,
             anneal_share: 0.3,
             estimator: Estimator::Landing,
             truncate: None,
@@ -105,14 +113,16 @@ impl FinetuneConfig {
                 return Err(Error::usage(format!("`{name}` is {value}; {above} to {most} is accepted")));
             }
         }
-        for (name, value) in [("ema", self.ema), ("anneal-share", self.anneal_share)] {
+        for (name, value) in [("ema", self.ema), ("anneal-share", self.anneal_share), ("ramp-share", self.ramp_share)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::usage(format!("`{name}` is {value}; 0 to below 1 is accepted")));
             }
         }
-        for (name, value, most) in
-            [("steps", self.steps, 10_000_000), ("batch", self.batch as u64, 1 << 20), ("shard", self.shard as u64, 1 << 20)]
-        {
+        for (name, value, most) in [
+            ("steps", self.steps, 10_000_000),
+            ("batch", self.batch as u64, 1 << 20),
+            ("shard", self.shard as u64, 1 << 20),
+        ] {
             if value == 0 || value > most {
                 return Err(Error::usage(format!("`{name}` is {value}; 1 to {most} is accepted")));
             }
@@ -158,9 +168,23 @@ impl<'a> Finetuning<'a> {
         let device = chain.prior().device().clone();
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
         TokenControl::new(chain, &config.control, &params)?;
-        let settings = AdamWConfig { lr: config.learning_rate, weight_decay: 0.0, clip_norm: Some(1.0), ..AdamWConfig::default() };
+        let settings = AdamWConfig {
+            lr: config.learning_rate,
+            weight_decay: 0.0,
+            beta2: 0.99,
+            clip_norm: Some(1.0),
+            ..AdamWConfig::default()
+        };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
         Ok(Self { config, chain, terminal, seed, pool, device, learner })
+    }
+
+    /// Steps that paths walk at present: the end is brought in early in training.
+    fn steps_now(&self) -> usize {
+        let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
+        let last = self.chain.prior().config().decode_log_snr;
+        let from = self.config.ramp_from.min(last);
+        self.chain.steps_to(from + share * (last - from)).min(self.chain.steps())
     }
 
     /// The control with the averaged weights so far.
@@ -189,15 +213,15 @@ impl Training for Finetuning<'_> {
             terminal: self.terminal,
             alpha: (self.config.objective == ObjectiveKind::Control).then_some(alpha),
         };
+        let steps = self.steps_now();
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let method = BackProp { estimator: self.config.estimator, truncate: self.config.truncate };
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
         let parts = self.pool.map(batch.div_ceil(shard), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
             let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
-            let rows = shard.min(batch - i * shard);
-            let (control, frozen): (&dyn Control, &dyn Control) = (&control, &frozen);
-            method.gradient(&problem, control, frozen, &vars, rows, batch, seed.index(i as u64))
+            let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
+            method.gradient(&problem, &control, &frozen, &vars, &part)
         })?;
         let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
         for part in parts {
@@ -206,8 +230,11 @@ impl Training for Finetuning<'_> {
             all.push(part.gradients);
         }
         if !(reward.is_finite() && cost.is_finite()) {
-            return Err(Error::device(format!("reward {reward} or divergence {cost} is not finite at step {}", self.done() + 1))
-                .hint("lower the learning rate or raise alpha"));
+            return Err(Error::device(format!(
+                "reward {reward} or divergence {cost} is not finite at step {}",
+                self.done() + 1
+            ))
+            .hint("lower the learning rate or raise alpha"));
         }
         let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
         Ok(vec![
@@ -215,6 +242,7 @@ impl Training for Finetuning<'_> {
             ("path_kl", cost),
             ("objective", reward - alpha * cost),
             ("alpha", alpha),
+            ("steps", steps as f64),
             ("gradient_norm", norm),
             ("learning_rate", rate),
         ])

@@ -71,8 +71,11 @@ impl Learner {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn state(&self) -> Result<Tensors> {
-        let groups =
-            [("weights", self.params.snapshot()?), ("adam", self.optimiser.state()?), ("ema", self.ema.weights().clone())];
+        let groups = [
+            ("weights", self.params.snapshot()?),
+            ("adam", self.optimiser.state()?),
+            ("ema", self.ema.weights().clone()),
+        ];
         let named = groups.into_iter().flat_map(|(group, tensors)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{group}/{name}"), tensor))
         });

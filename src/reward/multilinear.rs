@@ -3,6 +3,7 @@
 mod halves;
 
 use super::Reward;
+use crate::data::Landscape;
 use crate::error::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, WithDType};
 use halves::Halves;
@@ -64,6 +65,14 @@ impl Multilinear {
             single: Arc::new(Halves::new(&single, letters, length)?),
             double: Arc::new(Halves::new(values, letters, length)?),
         })
+    }
+
+    /// From a complete table.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_landscape(name: impl Into<String>, landscape: &Landscape) -> Result<Self> {
+        Self::new(name, landscape.values(), landscape.alphabet().len(), landscape.length())
     }
 
     /// The number of positions, L.
