@@ -1,7 +1,7 @@
 //! A fine-tuning run.
 
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
-use crate::diffusion::DiffusionChain;
+use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
 use crate::random::Seed;
