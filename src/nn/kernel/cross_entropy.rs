@@ -45,7 +45,7 @@ impl CustomOp1 for CrossEntropy {
         if let Some(kept) = &self.kept {
             let _ = kept.set(p);
         }
-        result(loss, self.ids.len())
+        Ok(result(loss, self.ids.len()))
     }
 
     fn bwd(&self, logits: &Tensor, _loss: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {

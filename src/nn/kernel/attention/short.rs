@@ -134,9 +134,10 @@ fn forward_body<const F: bool>(out: &mut [f32], kept: &mut [f32], qkv: &[f32], b
             columns(&mut qt, from, stride, head_dim, length);
             rows(&mut k, &from[dim..], stride, head_dim);
             rows(&mut v, &from[2 * dim..], stride, head_dim);
-            let p = match kept.is_empty() {
-                true => &mut own[..],
-                false => &mut kept[(item * heads + head) * length * lanes..][..length * lanes],
+            let p = if kept.is_empty() {
+                &mut own[..]
+            } else {
+                &mut kept[(item * heads + head) * length * lanes..][..length * lanes]
             };
             product::<F>(p, &k, &qt, lanes, width);
             softmax_down::<F>(p, lanes, sizes.scale(), &bias[item * length..]);
