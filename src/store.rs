@@ -1,1 +1,23 @@
 //! Model and run folders: hashes, atomic writes, locks.
+//!
+//! Everything here is deterministic: the same content gives the same bytes, and no clock is read. A reader that finds
+//! a file changed, cut short or foreign answers [`Error::integrity`](crate::Error::integrity) with the file's name,
+//! what was expected and what was found.
+
+mod atomic;
+mod checkpoint;
+mod diff;
+pub mod embedded;
+mod hash;
+mod metrics;
+mod model;
+mod run;
+mod tensors;
+
+pub use atomic::write_atomic;
+pub use checkpoint::Checkpoint;
+pub use embedded::{inspect_model, open_model};
+pub use hash::{Sha256, sha256, sha256_file};
+pub use model::{FileHash, Manifest, ModelFolder};
+pub use run::{RunFolder, RunInfo, RunState};
+pub use tensors::{Tensors, decode_tensors, encode_tensors};

@@ -1,0 +1,267 @@
+//! A trained model on disk.
+
+use super::{Tensors, atomic::create_folder, decode_tensors, encode_tensors, sha256, write_atomic};
+use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The version of the folder's layout that this build writes. Older ones are read for ever; newer ones are refused.
+pub(super) const FORMAT: u32 = 1;
+
+pub(super) const MANIFEST: &str = "manifest.json";
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+const CARD: &str = "CARD.md";
+
+/// Length and hash of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHash {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+impl FileHash {
+    /// Of some bytes.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self { bytes: content.len() as u64, sha256: sha256(content) }
+    }
+
+    /// Compares with what was read from `path`.
+    ///
+    /// # Errors
+    /// An integrity error that says what was expected and what was found.
+    pub fn check(&self, content: &[u8], path: &Path) -> Result<()> {
+        let got = Self::of(content);
+        if got == *self {
+            return Ok(());
+        }
+        Err(Error::integrity(format!(
+            "expected {} bytes with SHA-256 `{}`, got {} bytes with `{}`",
+            self.bytes, self.sha256, got.bytes, got.sha256
+        ))
+        .at(path)
+        .hint("the file was cut short or changed after it was written; copy the whole folder again or make it anew"))
+    }
+}
+
+/// `manifest.json`: what is in a model folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the folder's layout.
+    pub format: u32,
+    /// What the model is: `prior`, `reward`, `control` and so on.
+    pub kind: String,
+    /// The files by name.
+    pub files: BTreeMap<String, FileHash>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Config {
+    format: u32,
+    kind: String,
+    config: Value,
+}
+
+/// A model as a folder holds it: `config.json`, `tokenizer.json`, `model.safetensors`, `CARD.md`, and
+/// `manifest.json` with the hash of each.
+#[derive(Clone, Debug)]
+pub struct ModelFolder {
+    /// What it is: `prior`, `reward`, `control` and so on.
+    pub kind: String,
+    /// The owner's configuration; read it with [`config`](Self::config).
+    pub config: Value,
+    /// `tokenizer.json`, where the model has one.
+    pub tokenizer: Option<Vec<u8>>,
+    /// The weights, on the host.
+    pub weights: Tensors,
+    /// `CARD.md`: command, data, seed, metrics, licence, limits.
+    pub card: String,
+}
+
+impl ModelFolder {
+    /// A model without tokenizer and card.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written as JSON.
+    pub fn new(kind: impl Into<String>, config: &impl Serialize, weights: Tensors) -> Result<Self> {
+        let config = serde_json::to_value(config)
+            .map_err(|error| Error::usage("the configuration cannot be written as JSON").because(error))?;
+        Ok(Self { kind: kind.into(), config, tokenizer: None, weights, card: String::new() })
+    }
+
+    /// With the bytes of `tokenizer.json`.
+    #[must_use]
+    pub fn with_tokenizer(mut self, tokenizer: Vec<u8>) -> Self {
+        self.tokenizer = Some(tokenizer);
+        self
+    }
+
+    /// With the text of `CARD.md`.
+    #[must_use]
+    pub fn with_card(mut self, card: impl Into<String>) -> Self {
+        self.card = card.into();
+        self
+    }
+
+    /// The owner's configuration.
+    ///
+    /// # Errors
+    /// An integrity error when it does not have the asked form.
+    pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
+        C::deserialize(&self.config).map_err(|error| {
+            Error::integrity(format!("the configuration of this {} is not of the accepted form", self.kind))
+                .because(error)
+        })
+    }
+
+    /// The files of the folder, without the manifest.
+    fn files(&self) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+        let config = Config { format: FORMAT, kind: self.kind.clone(), config: self.config.clone() };
+        let mut files = BTreeMap::from([
+            (CONFIG, to_json(&config)?),
+            (WEIGHTS, encode_tensors(&self.weights, None)?),
+            (CARD, self.card.clone().into_bytes()),
+        ]);
+        if let Some(tokenizer) = &self.tokenizer {
+            files.insert(TOKENIZER, tokenizer.clone());
+        }
+        Ok(files)
+    }
+
+    /// Writes the folder. The manifest is removed first and written last, so that a folder with a manifest is whole.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<Manifest> {
+        let folder = folder.as_ref();
+        let files = self.files()?;
+        create_folder(folder)?;
+        let manifest_path = folder.join(MANIFEST);
+        match fs::remove_file(&manifest_path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("replace", manifest_path, error));
+            }
+            _ => {}
+        }
+        let mut hashes = BTreeMap::new();
+        for (name, bytes) in files {
+            write_atomic(folder.join(name), &bytes)?;
+            hashes.insert(name.to_owned(), FileHash::of(&bytes));
+        }
+        let manifest = Manifest { format: FORMAT, kind: self.kind.clone(), files: hashes };
+        write_atomic(manifest_path, &to_json(&manifest)?)?;
+        Ok(manifest)
+    }
+
+    /// Reads a folder and checks every hash. `kind` is what the caller can use.
+    ///
+    /// # Errors
+    /// When the folder or a file is missing, a hash does not match, the format is newer than this build, or the model
+    /// is of another kind.
+    pub fn load(folder: impl AsRef<Path>, kind: &str) -> Result<Self> {
+        let folder = folder.as_ref();
+        Self::from_files(&folder.display().to_string(), kind, read_folder(folder)?)
+    }
+
+    /// A model from its checked files; `origin` is named in errors.
+    pub(super) fn from_files(origin: &str, kind: &str, checked: (Manifest, Files)) -> Result<Self> {
+        let (manifest, mut files) = checked;
+        if manifest.kind != kind {
+            return Err(Error::usage(format!("`{origin}` is a {}, not a {kind}", manifest.kind))
+                .hint(format!("name a {kind}; `seqtilt models list` shows the built-in ones")));
+        }
+        let path = Path::new(origin);
+        let mut take = |name: &str| {
+            files.remove(name).ok_or_else(|| {
+                Error::integrity(format!("`{name}` is not in the folder's manifest")).at(path.join(MANIFEST))
+            })
+        };
+        let config: Config = from_json(&take(CONFIG)?, &path.join(CONFIG))?;
+        if config.kind != manifest.kind || config.format != manifest.format {
+            return Err(Error::integrity("format or kind differs from the manifest's").at(path.join(CONFIG)));
+        }
+        let (weights, _) = decode_tensors(&take(WEIGHTS)?, path.join(WEIGHTS))?;
+        let card = String::from_utf8(take(CARD)?)
+            .map_err(|error| Error::integrity("not UTF-8 text").at(path.join(CARD)).because(error))?;
+        Ok(Self { kind: manifest.kind, config: config.config, tokenizer: take(TOKENIZER).ok(), weights, card })
+    }
+}
+
+/// Files by name.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// The manifest of a folder on disk and the files that it lists, all hashes checked.
+pub(super) fn read_folder(folder: &Path) -> Result<(Manifest, Files)> {
+    if !folder.is_dir() {
+        return Err(Error::data(format!("no model folder `{}`", folder.display()))
+            .hint("name a folder written by seqtilt, or a model that `seqtilt models list` shows"));
+    }
+    read_checked(&folder.display().to_string(), &|name| {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", path, error)),
+        }
+    })
+}
+
+/// The manifest of anything that has files by name and the files that it lists, all hashes checked.
+pub(super) fn read_checked(origin: &str, read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<(Manifest, Files)> {
+    let path = Path::new(origin);
+    let missing = |name: &str| {
+        Error::integrity(format!("`{name}` is missing from the model folder"))
+            .at(path.join(name))
+            .hint("copy the whole folder; a folder without its manifest was never finished")
+    };
+    let manifest: Value = from_json(&read(MANIFEST)?.ok_or_else(|| missing(MANIFEST))?, &path.join(MANIFEST))?;
+    let format = manifest.get("format").and_then(Value::as_u64);
+    match format {
+        Some(version) if version > u64::from(FORMAT) => {
+            return Err(Error::integrity(format!(
+                "format {version} is newer than {FORMAT}, the newest this build reads"
+            ))
+            .at(path.join(MANIFEST))
+            .hint("install a newer seqtilt"));
+        }
+        Some(version) if version > 0 => {}
+        _ => return Err(Error::integrity("not a manifest: `format` is missing or 0").at(path.join(MANIFEST))),
+    }
+    let manifest: Manifest = serde_json::from_value(manifest).map_err(|error| {
+        Error::integrity("not a manifest of the accepted form").at(path.join(MANIFEST)).because(error)
+    })?;
+    let mut files = BTreeMap::new();
+    for (name, hash) in &manifest.files {
+        if name.contains(['/', '\\']) || name == ".." {
+            return Err(Error::integrity(format!("file name `{name}` leaves the folder")).at(path.join(MANIFEST)));
+        }
+        let bytes = read(name)?.ok_or_else(|| missing(name))?;
+        hash.check(&bytes, &path.join(name))?;
+        files.insert(name.clone(), bytes);
+    }
+    Ok((manifest, files))
+}
+
+/// Indented JSON with a closing line feed.
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::usage("a value cannot be written as JSON").because(error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// JSON that a seqtilt wrote earlier.
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line() as u64, error.column() as u64);
+        Error::integrity("not JSON of the accepted form").at(path).line(line).column(column).because(error)
+    })
+}
