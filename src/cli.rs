@@ -1,7 +1,7 @@
 //! The command line: arguments, settings, progress, errors for people. The only part that sees clap, the environment
 //! and the clock.
 //!
-//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in [`Verb`] and in
+//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
