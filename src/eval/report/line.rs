@@ -160,8 +160,9 @@ fn thinned(points: &[Point], limit: usize) -> Vec<Point> {
     let stretch = points.len().div_ceil(limit / 2);
     let mut kept = Vec::with_capacity(limit + 2);
     for chunk in points.chunks(stretch) {
+        let known = |p: &&Point| p.y.is_finite();
         let by_height = |a: &&Point, b: &&Point| a.y.total_cmp(&b.y);
-        let ends = [chunk.iter().min_by(by_height), chunk.iter().max_by(by_height)];
+        let ends = [chunk.iter().filter(known).min_by(by_height), chunk.iter().filter(known).max_by(by_height)];
         let mut ends: Vec<Point> = ends.into_iter().flatten().copied().collect();
         ends.sort_by(|a, b| a.x.total_cmp(&b.x));
         kept.extend(ends);

@@ -91,7 +91,7 @@ impl Logos {
     /// The letters of one position, the most frequent on top.
     fn column(&self, svg: &mut Svg, logo: &Logo, position: usize, [x, bottom, cell, per_bit]: [f64; 4]) {
         let nucleic = self.letters.chars().all(|c| "ACGTU".contains(c));
-        let frequencies = &logo.profile.frequencies[position];
+        let Some(frequencies) = logo.profile.frequencies.get(position) else { return };
         let mut stack: Vec<(char, f64)> =
             self.letters.chars().zip(frequencies).map(|(c, f)| (c, f * logo.profile.bits[position])).collect();
         stack.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
