@@ -14,6 +14,7 @@ pub mod ngram;
 pub mod novelty;
 pub mod quantile;
 pub mod rank;
+pub mod report;
 pub mod select;
 pub mod spectrum;
 

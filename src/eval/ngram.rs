@@ -133,7 +133,7 @@ fn check(set: &[Sequence], letters: usize, smoothing: f64) -> Result<()> {
     if !(smoothing > 0.0 && smoothing.is_finite()) {
         return Err(Error::usage(format!("smoothing is {smoothing}; a positive number is accepted")));
     }
-    match set.iter().flat_map(|s| s.ids()).find(|id| usize::from(**id) >= letters) {
+    match set.iter().flat_map(Sequence::ids).find(|id| usize::from(**id) >= letters) {
         Some(id) => Err(Error::data(format!("token id {id} is not below {letters}"))),
         None => Ok(()),
     }

@@ -52,15 +52,13 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
     let mut ranks = vec![0.0; values.len()];
-    for tie in order.chunk_by(|i, j| values[*i] == values[*j]).scan(0, |before, tie| {
-        let start = *before;
-        *before += tie.len();
-        Some((start, tie))
-    }) {
-        let rank = tie.0 as f64 + (tie.1.len() as f64 + 1.0) / 2.0;
-        for index in tie.1 {
-            ranks[*index] = rank;
+    let mut before = 0.0;
+    for tie in order.chunk_by(|i, j| values[*i] == values[*j]) {
+        let n = tie.len() as f64;
+        for index in tie {
+            ranks[*index] = before + f64::midpoint(n, 1.0);
         }
+        before += n;
     }
     ranks
 }
