@@ -1,1 +1,114 @@
-//! The command line.
+//! The command line: arguments, settings, progress, errors for people. The only part that sees clap, the environment
+//! and the clock.
+//!
+//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in [`Verb`] and in
+//! its dispatch.
+#![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
+
+mod check;
+mod completions;
+mod context;
+mod device;
+mod doctor;
+mod families;
+mod interrupt;
+mod list;
+mod models;
+mod printer;
+mod progress;
+mod render;
+mod settings;
+
+use crate::error::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use context::{Context, Global};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt doctor                        what this machine can do
+  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt completions bash              tab completion for your shell
+  seqtilt VERB --help                   everything about one verb
+
+Every setting of a verb can also be written in a TOML file, under a table with the verb's name, and passed with
+--config; flags win over the file. Standard output is data, standard error is for people.
+
+Exit codes: 0 done, 2 usage, 3 bad data, 4 constraints cannot be met, 5 oracle failed, 6 device or memory,
+7 integrity (hash, corrupted or foreign files), 130 interrupted.";
+
+/// Design DNA and protein sequences by tilting a diffusion prior towards high fitness.
+#[derive(Debug, Parser)]
+#[command(name = "seqtilt", version, after_long_help = EXAMPLES, after_help = "`seqtilt --help` shows examples.")]
+#[command(max_term_width = 100, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Doctor(doctor::Args),
+    List(list::Args),
+    Models(models::Args),
+    Completions(completions::Args),
+}
+
+impl Verb {
+    fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Doctor(args) => doctor::run(&args, context),
+            Self::List(args) => list::run(&args, context),
+            Self::Models(args) => models::run(&args, context),
+            Self::Completions(args) => completions::run(&args, context),
+        }
+    }
+}
+
+/// Parses the arguments of this process, runs the verb, and renders what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let verbose = cli.global.verbose;
+    match Context::resolve(cli.global).and_then(|context| cli.verb.run(&context)) {
+        Err(error) if !printer::is_closed(&error) => {
+            render::to_stderr(&error, verbose);
+            ExitCode::from(error.kind().exit_code())
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// The whole command line, for completion and for the names of verbs.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_examples() {
+        fn walk(command: &clap::Command, path: &str) {
+            for verb in command.get_subcommands() {
+                let path = format!("{path} {}", verb.get_name());
+                let help = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.starts_with("Examples:\n"), "`{path} --help` has no examples");
+                walk(verb, &path);
+            }
+        }
+        walk(&super::command(), "seqtilt");
+    }
+}

@@ -16,7 +16,7 @@ mod tensors;
 
 pub use atomic::write_atomic;
 pub use checkpoint::Checkpoint;
-pub use embedded::open_model;
+pub use embedded::{inspect_model, open_model};
 pub use hash::{Sha256, sha256, sha256_file};
 pub use model::{FileHash, Manifest, ModelFolder};
 pub use run::{RunFolder, RunInfo, RunState};

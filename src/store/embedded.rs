@@ -1,7 +1,7 @@
 //! Models that ship inside the program, and models by name or path.
 
 use super::ModelFolder;
-use super::model::{Manifest, read_checked};
+use super::model::{Manifest, read_checked, read_folder};
 use crate::error::{Error, Result};
 use crate::registry::unknown;
 use std::path::Path;
@@ -46,14 +46,25 @@ impl Embedded {
     /// # Errors
     /// When it is not of this kind, or damaged.
     pub fn open(&self, kind: &str) -> Result<ModelFolder> {
-        ModelFolder::load_from(self.name, kind, &|file| Ok(self.read(file)))
+        ModelFolder::from_files(self.name, kind, read_checked(self.name, &|file| Ok(self.read(file)))?)
     }
 
     /// The text of its card.
     #[must_use]
     pub fn card(&self) -> String {
-        self.read("CARD.md").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        card(self.read("CARD.md"))
     }
+
+    /// The first heading of its card.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let card = self.card();
+        card.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default().to_owned()
+    }
+}
+
+fn card(bytes: Option<Vec<u8>>) -> String {
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 /// The model at a path, or, where there is no such path, the built-in one with that name.
@@ -65,6 +76,19 @@ pub fn open_model(name: &str, kind: &str) -> Result<ModelFolder> {
         return ModelFolder::load(name, kind);
     }
     find(name)?.open(kind)
+}
+
+/// The manifest and the card of the model that [`open_model`] would find, of whatever kind, after checking every hash.
+///
+/// # Errors
+/// As [`open_model`], but for the kind.
+pub fn inspect_model(name: &str) -> Result<(Manifest, String)> {
+    if !Path::new(name).exists() {
+        let model = find(name)?;
+        return Ok((model.verify()?, model.card()));
+    }
+    let (manifest, mut files) = read_folder(Path::new(name))?;
+    Ok((manifest, card(files.remove("CARD.md"))))
 }
 
 /// The built-in model with a name.

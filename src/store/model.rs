@@ -168,23 +168,12 @@ impl ModelFolder {
     /// is of another kind.
     pub fn load(folder: impl AsRef<Path>, kind: &str) -> Result<Self> {
         let folder = folder.as_ref();
-        if !folder.is_dir() {
-            return Err(Error::data(format!("no model folder `{}`", folder.display()))
-                .hint("name a folder written by seqtilt, or a model that `seqtilt models list` shows"));
-        }
-        Self::load_from(&folder.display().to_string(), kind, &|name| {
-            let path = folder.join(name);
-            match fs::read(&path) {
-                Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(Error::io("read", path, error)),
-            }
-        })
+        Self::from_files(&folder.display().to_string(), kind, read_folder(folder)?)
     }
 
-    /// Reads a model from anything that has files by name.
-    pub(super) fn load_from(origin: &str, kind: &str, read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<Self> {
-        let (manifest, mut files) = read_checked(origin, read)?;
+    /// A model from its checked files; `origin` is named in errors.
+    pub(super) fn from_files(origin: &str, kind: &str, checked: (Manifest, Files)) -> Result<Self> {
+        let (manifest, mut files) = checked;
         if manifest.kind != kind {
             return Err(Error::usage(format!("`{origin}` is a {}, not a {kind}", manifest.kind))
                 .hint(format!("name a {kind}; `seqtilt models list` shows the built-in ones")));
@@ -206,11 +195,27 @@ impl ModelFolder {
     }
 }
 
-/// The manifest of a folder and the files that it lists, all hashes checked.
-pub(super) fn read_checked(
-    origin: &str,
-    read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>,
-) -> Result<(Manifest, BTreeMap<String, Vec<u8>>)> {
+/// Files by name.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// The manifest of a folder on disk and the files that it lists, all hashes checked.
+pub(super) fn read_folder(folder: &Path) -> Result<(Manifest, Files)> {
+    if !folder.is_dir() {
+        return Err(Error::data(format!("no model folder `{}`", folder.display()))
+            .hint("name a folder written by seqtilt, or a model that `seqtilt models list` shows"));
+    }
+    read_checked(&folder.display().to_string(), &|name| {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", path, error)),
+        }
+    })
+}
+
+/// The manifest of anything that has files by name and the files that it lists, all hashes checked.
+pub(super) fn read_checked(origin: &str, read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<(Manifest, Files)> {
     let path = Path::new(origin);
     let missing = |name: &str| {
         Error::integrity(format!("`{name}` is missing from the model folder"))

@@ -1,0 +1,193 @@
+//! `seqtilt doctor`
+
+use super::context::Context;
+use super::device;
+use super::printer::columns;
+use crate::error::Result;
+use crate::store::embedded;
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt doctor                        what this machine can do, and what is missing
+  seqtilt doctor --json                 for programs and bug reports";
+
+/// Say what this machine and this build can do: processor, memory, device, data, models
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {}
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    target: String,
+    cores: usize,
+    threads: usize,
+    cpu_features: Vec<&'static str>,
+    memory_bytes: Option<u64>,
+    memory_available_bytes: Option<u64>,
+    cuda: Cuda,
+    data_dir: Option<String>,
+    data_files: Vec<DataFile>,
+    models: Vec<Model>,
+}
+
+#[derive(Serialize)]
+struct Cuda {
+    usable: bool,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct DataFile {
+    name: String,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Model {
+    name: &'static str,
+    kind: Option<String>,
+    error: Option<String>,
+}
+
+pub(super) fn run(_: &Args, context: &Context) -> Result<()> {
+    let data_dir = context.data_dir().ok();
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        threads: context.threads,
+        cpu_features: cpu_features(),
+        memory_bytes: memory("MemTotal:"),
+        memory_available_bytes: memory("MemAvailable:"),
+        cuda: cuda(),
+        data_dir: data_dir.map(|folder| folder.display().to_string()),
+        data_files: data_dir.map(data_files).unwrap_or_default(),
+        models: embedded::MODELS.iter().map(Model::of).collect(),
+    };
+    context.emit(&report)?;
+    // the report is printed first; then whatever is wrong with what was asked for, or with the program, is the result
+    context.device()?;
+    embedded::MODELS.iter().try_for_each(|model| model.verify().map(drop))
+}
+
+impl Model {
+    fn of(model: &embedded::Embedded) -> Self {
+        match model.verify() {
+            Ok(manifest) => Self { name: model.name, kind: Some(manifest.kind), error: None },
+            Err(error) => Self { name: model.name, kind: None, error: Some(error.to_string()) },
+        }
+    }
+}
+
+fn cuda() -> Cuda {
+    if !device::HAS_CUDA {
+        return Cuda { usable: false, reason: "this build has no CUDA support (feature `cuda`)".into() };
+    }
+    match candle_core::Device::new_cuda(0) {
+        Ok(_) => Cuda { usable: true, reason: "device 0 opens".into() },
+        Err(error) => {
+            Cuda { usable: false, reason: error.to_string().lines().next().unwrap_or("unknown reason").to_owned() }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<&'static str> {
+    let found = [
+        ("avx", is_x86_feature_detected!("avx")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("f16c", is_x86_feature_detected!("f16c")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
+    found.into_iter().filter_map(|(name, present)| present.then_some(name)).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    if cfg!(target_arch = "aarch64") { vec!["neon"] } else { Vec::new() }
+}
+
+/// A line of Linux's table of memory, in bytes.
+fn memory(line: &str) -> Option<u64> {
+    parse_memory(&std::fs::read_to_string("/proc/meminfo").ok()?, line)
+}
+
+fn parse_memory(table: &str, line: &str) -> Option<u64> {
+    let row = table.lines().find_map(|row| row.strip_prefix(line))?;
+    let kibibytes: u64 = row.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+fn data_files(folder: &Path) -> Vec<DataFile> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let files = entries.flatten().filter_map(|entry| {
+        let bytes = entry.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+        Some(DataFile { name: entry.file_name().to_string_lossy().into_owned(), bytes })
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gib = |bytes: Option<u64>| {
+            bytes.map_or("unknown".into(), |b| format!("{:.1} GiB", b as f64 / f64::from(1 << 30)))
+        };
+        let memory = format!("{}, {} free", gib(self.memory_bytes), gib(self.memory_available_bytes));
+        let cuda = if self.cuda.usable { "usable" } else { "not usable" };
+        let models = match self.models.iter().filter(|model| model.error.is_some()).count() {
+            0 => format!("{}, every hash is as recorded", self.models.len()),
+            bad => format!("{}, {bad} damaged", self.models.len()),
+        };
+        let data = self.data_dir.as_deref().unwrap_or("unknown: pass --data-dir or set SEQTILT_DATA");
+        let row = |name: &str, value: String| [name.to_owned(), value];
+        f.write_str(&columns(
+            &[
+                row("seqtilt", format!("{} ({})", self.version, self.target)),
+                row("processor", format!("{} cores, {}", self.cores, self.cpu_features.join(" "))),
+                row("threads", self.threads.to_string()),
+                row("memory", memory),
+                row("cuda", format!("{cuda}: {}", self.cuda.reason)),
+                row("data folder", format!("{data} ({} files)", self.data_files.len())),
+                row("models", models),
+            ],
+            "",
+        ))?;
+        for model in &self.models {
+            if let Some(error) = &model.error {
+                writeln!(f, "  {}: {error}", model.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_kernels_table() {
+        let table = "MemTotal:       16384 kB\nMemFree:   10 kB\nMemAvailable:   8192 kB\n";
+        assert_eq!(parse_memory(table, "MemTotal:"), Some(16 << 20));
+        assert_eq!(parse_memory(table, "MemAvailable:"), Some(8 << 20));
+        assert_eq!(parse_memory(table, "SwapTotal:"), None);
+    }
+
+    #[test]
+    fn a_data_folder_that_is_not_there_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(data_files(&folder.path().join("none")).is_empty());
+        std::fs::write(folder.path().join("b.csv"), b"12").unwrap();
+        std::fs::write(folder.path().join("a.csv"), b"1").unwrap();
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        let names: Vec<_> = data_files(folder.path()).into_iter().map(|file| (file.name, file.bytes)).collect();
+        assert_eq!(names, [("a.csv".to_owned(), 1), ("b.csv".to_owned(), 2)]);
+    }
+}

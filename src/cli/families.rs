@@ -1,0 +1,63 @@
+//! Everything that can be named: one line per family.
+
+use crate::registry::Family;
+use crate::sequence::Alphabet;
+use crate::store::embedded;
+
+/// A family as `seqtilt list` shows it.
+pub(super) struct Listing {
+    /// What several are called, such as `schedules`.
+    pub(super) plural: &'static str,
+    /// Name and one line about each.
+    pub(super) kinds: Vec<(String, String)>,
+}
+
+/// All families, in the order in which they are shown.
+pub(super) fn all() -> Vec<Listing> {
+    vec![alphabets(), models()]
+}
+
+/// The listing of a registered family.
+fn of<C>(family: &Family<C>) -> Listing {
+    let kinds = family.entries().iter().map(|entry| (entry.name.to_owned(), entry.doc.to_owned())).collect();
+    Listing { plural: family.plural(), kinds }
+}
+
+fn alphabets() -> Listing {
+    let kinds = [Alphabet::dna(), Alphabet::rna(), Alphabet::protein()]
+        .map(|alphabet| (alphabet.name().to_owned(), String::from_utf8_lossy(alphabet.letters()).into_owned()));
+    Listing { plural: "alphabets", kinds: kinds.into() }
+}
+
+fn models() -> Listing {
+    let kinds = embedded::MODELS.iter().map(|model| (model.name.to_owned(), model.title())).collect();
+    Listing { plural: "models", kinds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::registry! {
+        /// Signs.
+        SIGNS: i32, "sign", "signs";
+        "plus" => 1, "keeps it";
+    }
+
+    #[test]
+    fn a_registered_family_is_listed_as_it_was_registered() {
+        let listing = of(&SIGNS);
+        assert_eq!(listing.plural, "signs");
+        assert_eq!(listing.kinds, [("plus".to_owned(), "keeps it".to_owned())]);
+    }
+
+    #[test]
+    fn names_are_unique_within_a_family() {
+        for listing in all() {
+            let mut names: Vec<_> = listing.kinds.iter().map(|(name, _)| name).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), listing.kinds.len(), "{}", listing.plural);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `seqtilt list`
+
+use super::context::Context;
+use super::families::{self, Listing};
+use super::printer::columns;
+use crate::error::Result;
+use crate::registry::unknown;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt list                          every family
+  seqtilt list alphabets                one of them
+  seqtilt list --json                   for programs";
+
+/// Show what can be named in a command: alphabets, models and every other family of kinds
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Show this family only
+    family: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Families(BTreeMap<&'static str, Vec<Kind>>);
+
+#[derive(Serialize)]
+struct Kind {
+    name: String,
+    about: String,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    let mut all = families::all();
+    if let Some(name) = &args.family {
+        if !all.iter().any(|listing| listing.plural == name) {
+            return Err(unknown("family", name, all.iter().map(|listing| listing.plural)));
+        }
+        all.retain(|listing| listing.plural == name);
+    }
+    context.emit(&Families(all.into_iter().map(of).collect()))
+}
+
+fn of(listing: Listing) -> (&'static str, Vec<Kind>) {
+    (listing.plural, listing.kinds.into_iter().map(|(name, about)| Kind { name, about }).collect())
+}
+
+impl fmt::Display for Families {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (plural, kinds)) in self.0.iter().enumerate() {
+            let gap = if index > 0 { "\n" } else { "" };
+            writeln!(f, "{gap}{plural}")?;
+            if kinds.is_empty() {
+                writeln!(f, "  (none in this build)")?;
+            }
+            let rows: Vec<_> = kinds.iter().map(|kind| [kind.name.clone(), kind.about.clone()]).collect();
+            f.write_str(&columns(&rows, "  "))?;
+        }
+        Ok(())
+    }
+}
