@@ -21,7 +21,8 @@ pub use mutation::{
 };
 pub use read::{ReadOptions, read_file, read_str};
 pub use records::{Normalisation, Record, Records, Report};
-pub use source::{read_bytes, read_text};
+pub use source::{decode_text, read_bytes, read_text};
+pub(crate) use table::nearest_name;
 pub use table::{Row, Table, write_table};
 pub use tokenizer::LetterTokenizer;
 pub use word::Sequence;

@@ -126,6 +126,16 @@ impl Records {
         self.rows.iter().map(|row| row.sequence.clone()).collect()
     }
 
+    /// The records at these indices, in this order.
+    ///
+    /// # Panics
+    /// If an index is not below [`len`](Self::len).
+    #[must_use]
+    pub fn subset(&self, indices: &[usize]) -> Self {
+        let rows = indices.iter().map(|index| self.rows[*index].clone()).collect();
+        Self::with_report(self.alphabet.clone(), rows, self.report.clone())
+    }
+
     /// The values in order.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::path::Path;
 /// When the file is missing, a directory, a damaged gzip stream, not UTF-8 (with the line) or empty.
 pub fn read_text(path: &Path) -> Result<String> {
     let bytes = read_bytes(path)?;
-    decode(bytes).map_err(|error| error.at(path))
+    decode_text(bytes).map_err(|error| error.at(path))
 }
 
 /// Reads a whole file.
@@ -30,7 +30,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read_text`], without the file's name.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<String> {
+pub fn decode_text(bytes: Vec<u8>) -> Result<String> {
     let mut bytes = if bytes.starts_with(&[0x1f, 0x8b]) { inflate(&bytes)? } else { bytes };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Error::data("the file is UTF-16; UTF-8 text is accepted")
@@ -77,16 +77,16 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"\xef\xbb\xbf>a\nACGT\n").unwrap();
         let bytes = encoder.finish().unwrap();
-        assert_eq!(decode(bytes.clone()).unwrap(), ">a\nACGT\n");
-        let error = decode(bytes[..bytes.len() - 6].to_vec()).unwrap_err();
+        assert_eq!(decode_text(bytes.clone()).unwrap(), ">a\nACGT\n");
+        let error = decode_text(bytes[..bytes.len() - 6].to_vec()).unwrap_err();
         assert!(error.message().contains("cut short"), "{error}");
     }
 
     #[test]
     fn other_encodings_are_named_with_their_place() {
-        let error = decode(b"id,sequence\nprot\xe9ine,ACGT\n".to_vec()).unwrap_err();
+        let error = decode_text(b"id,sequence\nprot\xe9ine,ACGT\n".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "2:5: byte 0xe9 is not UTF-8 text; UTF-8 is accepted");
-        assert!(decode(vec![0xff, 0xfe, b'a', 0]).unwrap_err().message().contains("UTF-16"));
-        assert!(decode(b"\xef\xbb\xbf \n".to_vec()).unwrap_err().message().contains("empty"));
+        assert!(decode_text(vec![0xff, 0xfe, b'a', 0]).unwrap_err().message().contains("UTF-16"));
+        assert!(decode_text(b"\xef\xbb\xbf \n".to_vec()).unwrap_err().message().contains("empty"));
     }
 }

@@ -1,7 +1,9 @@
-//! Files as users have them: hostile, ordinary, and the real data sets where they are at hand.
+//! Files as users have them, hostile and ordinary.
+
+mod fetch;
+mod named;
 
 use proptest::prelude::*;
-use seqtilt::data::Landscape;
 use seqtilt::sequence::{
     Alphabet, Numbering, ReadOptions, Record, Records, Sequence, read_file, read_str, write_fasta, write_table,
 };
@@ -204,39 +206,5 @@ proptest! {
         let _ = read_str(&text, Some(Path::new("x.csv")), &options);
         let _ = read_str(&format!("sequence,value\n{text}"), None, &options);
         let _ = read_str(&format!(">{text}"), None, &options);
-    }
-}
-
-/// A real data file, or a printed reason to skip.
-fn real(file: &str) -> Option<PathBuf> {
-    let Some(dir) = std::env::var_os("SEQTILT_DATA") else {
-        eprintln!("skipped: SEQTILT_DATA is not set");
-        return None;
-    };
-    let path = Path::new(&dir).join(file);
-    if !path.is_file() {
-        eprintln!("skipped: `{}` is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-#[test]
-fn tfbind8_has_the_known_facts() {
-    let Some(path) = real("SIX6_REF_R1_8mers.txt") else { return };
-    let records = read_file(&path, &plain()).unwrap();
-    assert_eq!((records.report.rows, records.len(), records.distinct()), (32_896, 65_536, 65_536));
-    let landscape = Landscape::from_records(&records).unwrap();
-    let dna = Alphabet::dna();
-    assert_eq!(landscape.sequence(landscape.best()).text(&dna), "AGGTATCA");
-    let values = landscape.values();
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    assert!((mean - 0.46377).abs() < 5e-6, "{mean}"); // quoted to five digits
-    assert_eq!(values.iter().filter(|value| **value > 0.9).count(), 934);
-    assert_eq!(values.iter().filter(|value| **value > 0.95).count(), 294);
-    assert_eq!(values.iter().filter(|value| **value <= 0.439_296_16).count(), 32_764);
-    for index in (0..65_536).step_by(97) {
-        let other = landscape.sequence(index).reverse_complement(&dna).unwrap();
-        assert_eq!(landscape.value(&other).unwrap(), values[index]);
     }
 }
