@@ -31,10 +31,10 @@ Examples:
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
-Every setting of a verb can also be written in a TOML file, under a table with the verb's name, and passed with
+Every setting of a verb can also be written in a TOML file, under a table with the verb's name, and passed with \
 --config; flags win over the file. Standard output is data, standard error is for people.
 
-Exit codes: 0 done, 2 usage, 3 bad data, 4 constraints cannot be met, 5 oracle failed, 6 device or memory,
+Exit codes: 0 done, 2 usage, 3 bad data, 4 constraints cannot be met, 5 oracle failed, 6 device or memory, \
 7 integrity (hash, corrupted or foreign files), 130 interrupted.";
 
 /// Design DNA and protein sequences by tilting a diffusion prior towards high fitness.

@@ -1,6 +1,7 @@
 //! A trained model on disk.
 
-use super::{Tensors, atomic::create_folder, decode_tensors, encode_tensors, sha256, write_atomic};
+use super::atomic::{create_folder, remove_partials};
+use super::{Tensors, decode_tensors, encode_tensors, sha256, write_atomic};
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,7 @@ impl ModelFolder {
         let folder = folder.as_ref();
         let files = self.files()?;
         create_folder(folder)?;
+        remove_partials(folder);
         let manifest_path = folder.join(MANIFEST);
         match fs::remove_file(&manifest_path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -264,4 +266,101 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Resul
         let (line, column) = (error.line() as u64, error.column() as u64);
         Error::integrity("not JSON of the accepted form").at(path).line(line).column(column).because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use candle_core::{Device, Tensor};
+    use std::path::PathBuf;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Settings {
+        width: usize,
+        dropout: f64,
+    }
+
+    fn saved(folder: &Path) -> PathBuf {
+        let weight = Tensor::new(&[[1.0_f32, 2.0]], &Device::Cpu).unwrap();
+        let settings = Settings { width: 2, dropout: 0.1 };
+        let model = ModelFolder::new("prior", &settings, Tensors::from([("w".into(), weight)])).unwrap();
+        let path = folder.join("m");
+        model.with_tokenizer(b"{}".to_vec()).with_card("# A prior\n").save(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_model_comes_back_as_it_was_and_saves_to_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let model = ModelFolder::load(&path, "prior").unwrap();
+        assert_eq!(model.config::<Settings>().unwrap(), Settings { width: 2, dropout: 0.1 });
+        assert_eq!((model.card.as_str(), model.tokenizer.as_deref()), ("# A prior\n", Some(&b"{}"[..])));
+        let first = fs::read(path.join(MANIFEST)).unwrap();
+        model.save(folder.path().join("again")).unwrap();
+        assert_eq!(fs::read(folder.path().join("again").join(MANIFEST)).unwrap(), first);
+    }
+
+    #[test]
+    fn truncated_weights_are_an_integrity_error_that_names_file_expected_and_got() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path()).join(WEIGHTS);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        let error = ModelFolder::load(path.parent().unwrap(), "prior").unwrap_err();
+        assert_eq!(error.kind(), Kind::Integrity);
+        let (message, hash) = (error.to_string(), sha256(&bytes));
+        assert!(message.contains(WEIGHTS), "{message}");
+        assert!(message.contains(&format!("expected {} bytes with SHA-256 `{hash}`", bytes.len())), "{message}");
+        assert!(message.contains(&format!("got {} bytes", bytes.len() - 3)), "{message}");
+    }
+
+    #[test]
+    fn a_changed_or_missing_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        fs::write(path.join(CARD), "# A quite different card\n").unwrap();
+        assert!(ModelFolder::load(&path, "prior").unwrap_err().to_string().contains(CARD));
+        for name in [TOKENIZER, MANIFEST] {
+            let path = saved(folder.path());
+            fs::remove_file(path.join(name)).unwrap();
+            let error = ModelFolder::load(&path, "prior").unwrap_err();
+            assert_eq!(error.kind(), Kind::Integrity);
+            assert!(error.message().contains(&format!("`{name}` is missing")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_and_a_foreign_kind_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let error = ModelFolder::load(&path, "reward").unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.message().ends_with("is a prior, not a reward"), "{error}");
+        let manifest = fs::read_to_string(path.join(MANIFEST)).unwrap();
+        fs::write(path.join(MANIFEST), manifest.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        let error = ModelFolder::load(&path, "prior").unwrap_err();
+        assert!(error.message().contains("format 2 is newer than 1"), "{error}");
+        assert_eq!(error.hint_text(), Some("install a newer seqtilt"));
+    }
+
+    #[test]
+    fn a_manifest_cannot_reach_outside_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let manifest = fs::read_to_string(path.join(MANIFEST)).unwrap();
+        fs::write(path.join(MANIFEST), manifest.replace("\"CARD.md\"", "\"../CARD.md\"")).unwrap();
+        assert!(ModelFolder::load(&path, "prior").unwrap_err().message().contains("leaves the folder"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_a_folder_is_bad_data() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(ModelFolder::load(folder.path().join("none"), "prior").unwrap_err().kind(), Kind::Data);
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let model = ModelFolder::new("prior", &1, Tensors::new()).unwrap();
+        assert_eq!(model.save(&file).unwrap_err().kind(), Kind::Device);
+    }
 }
