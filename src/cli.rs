@@ -5,19 +5,25 @@
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
+mod certify;
 mod check;
 mod completions;
 mod context;
 mod device;
 mod doctor;
+mod drive;
 mod families;
+mod finetune;
+mod input;
 mod interrupt;
 mod list;
 mod models;
+mod pretrain;
 mod printer;
 mod progress;
 mod render;
 mod settings;
+mod tilted;
 
 use crate::error::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -50,6 +56,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Pretrain(Box<pretrain::Args>),
+    Finetune(Box<finetune::Args>),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -59,6 +67,8 @@ enum Verb {
 impl Verb {
     fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::Pretrain(args) => pretrain::run(*args, context),
+            Self::Finetune(args) => finetune::run(*args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),

@@ -11,6 +11,7 @@ pub mod embedded;
 mod hash;
 mod metrics;
 mod model;
+mod prior;
 mod run;
 mod tensors;
 
@@ -19,5 +20,6 @@ pub use checkpoint::Checkpoint;
 pub use embedded::{inspect_model, open_model};
 pub use hash::{Sha256, sha256, sha256_file};
 pub use model::{FileHash, Manifest, ModelFolder};
+pub use prior::{PRIOR, fingerprint, open_prior, prior_folder, prior_of};
 pub use run::{RunFolder, RunInfo, RunState};
 pub use tensors::{Tensors, decode_tensors, encode_tensors};

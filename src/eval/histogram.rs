@@ -3,6 +3,7 @@
 use super::Estimate;
 use crate::error::{Error, Result};
 use crate::sequence::Sequence;
+use serde::{Deserialize, Serialize};
 
 /// Counts over all V^L sequences, numbered in base V with the first position most significant.
 ///
@@ -33,7 +34,7 @@ pub struct Histogram {
 ///
 /// `corrected` has mean 0 for an exact sampler. Away from it the noise of a cell hides in the difference, so that the
 /// true distance lies, up to the standard error, between `corrected` and `plain`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TotalVariation {
     /// The plug-in distance; too large on average.
     pub plain: f64,
@@ -46,7 +47,7 @@ pub struct TotalVariation {
 }
 
 /// KL from a sampled histogram to a law, in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampledKl {
     /// Σ q̂ log(q̂/p); too large on average.
     pub plain: f64,

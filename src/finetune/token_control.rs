@@ -24,6 +24,18 @@ impl ControlKind {
         ("mlp", "residual perceptron on the flattened state: best for short sequences"),
         ("transformer", "transformer over positions"),
     ];
+
+    /// The kind of a name.
+    ///
+    /// # Errors
+    /// When there is no such kind.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "mlp" => Ok(Self::Mlp),
+            "transformer" => Ok(Self::Transformer),
+            _ => Err(Error::usage(format!("unknown control `{name}`; accepted: `mlp`, `transformer`"))),
+        }
+    }
 }
 
 /// Sizes of the control network.

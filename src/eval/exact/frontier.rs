@@ -1,10 +1,11 @@
 //! The exact reward–divergence frontier.
 
+use serde::{Deserialize, Serialize};
 use super::Support;
 use crate::error::Result;
 
 /// A point of the frontier: the tilt at one price.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontierPoint {
     /// The price of a nat, in reward units; infinite at the prior, 0 at the far end.
     pub alpha: f64,

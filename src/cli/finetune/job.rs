@@ -1,0 +1,228 @@
+//! One fine-tune from prior and reward to a certified sampler on disk.
+
+use super::page;
+use super::settings::Plan;
+use crate::cli::certify::{Base, Verdict, scored_paths};
+use crate::cli::context::Context;
+use crate::cli::drive::drive;
+use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
+use crate::diffusion::{DiffusionChain, Prior};
+use crate::error::{Error, Result};
+use crate::eval::exact::FrontierPoint;
+use crate::finetune::{Finetuning, SequenceTerminal};
+use crate::nn::{Figures, Pool, Tensors, Training};
+use crate::random::Seed;
+use crate::reward::Reward;
+use crate::store::{ModelFolder, RunFolder, RunInfo, fingerprint};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Points of the path that a run is watched at.
+pub(in crate::cli) const POINTS: u64 = 12;
+/// Paths behind each of them.
+const WATCHED: usize = 2048;
+
+const FILE: &str = "certificate.json";
+
+/// Prior, reward and settings of one fine-tune.
+pub(in crate::cli) struct Job<'a> {
+    pub(in crate::cli) out: &'a Path,
+    pub(in crate::cli) prior: Arc<Prior>,
+    pub(in crate::cli) prior_name: &'a str,
+    pub(in crate::cli) prior_folder: &'a ModelFolder,
+    pub(in crate::cli) reward: &'a dyn Reward,
+    pub(in crate::cli) reward_name: String,
+    pub(in crate::cli) plan: Plan,
+    pub(in crate::cli) seed: Seed,
+}
+
+/// A watched point of a run: hard-decoded, averaged weights.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct Point {
+    pub(in crate::cli) step: u64,
+    pub(in crate::cli) reward: f64,
+    pub(in crate::cli) kl: f64,
+}
+
+/// What a fine-tune answers, as `certificate.json` keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct Outcome {
+    pub(in crate::cli) objective: String,
+    pub(in crate::cli) prior: String,
+    pub(in crate::cli) reward: String,
+    #[serde(flatten)]
+    pub(in crate::cli) verdict: Verdict,
+    /// The run's path from the prior on.
+    pub(in crate::cli) path: Vec<Point>,
+    /// The exact frontier, where sequences can be enumerated.
+    pub(in crate::cli) frontier: Vec<FrontierPoint>,
+}
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    prior: &'a str,
+    reward: &'a str,
+    plan: &'a Plan,
+}
+
+/// A run that is watched now and then.
+struct Watched<'a, 'b> {
+    inner: &'b mut Finetuning<'a>,
+    chain: &'a DiffusionChain,
+    reward: &'a dyn Reward,
+    every: u64,
+    seed: Seed,
+    pool: &'a Pool,
+}
+
+impl Training for Watched<'_, '_> {
+    fn total(&self) -> u64 {
+        self.inner.total()
+    }
+
+    fn done(&self) -> u64 {
+        self.inner.done()
+    }
+
+    fn step(&mut self) -> Result<Figures> {
+        let mut figures = self.inner.step()?;
+        let done = self.inner.done();
+        if done.is_multiple_of(self.every) || done == self.inner.total() {
+            let control = self.inner.control()?;
+            let paths = scored_paths(self.chain, Some(&control), self.reward, WATCHED, self.seed, self.pool)?;
+            let n = paths.ends.len() as f64;
+            figures.push(("hard_reward", paths.ends.iter().map(|(_, reward)| reward).sum::<f64>() / n));
+            figures.push(("hard_path_kl", paths.log_ratio.iter().sum::<f64>() / n));
+        }
+        Ok(figures)
+    }
+
+    fn state(&self) -> Result<Tensors> {
+        self.inner.state()
+    }
+
+    fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        self.inner.restore(done, state)
+    }
+
+    fn weights(&self) -> Tensors {
+        self.inner.weights()
+    }
+}
+
+impl Job<'_> {
+    /// Runs it, or goes on with it, or reads its outcome where it is complete.
+    ///
+    /// # Errors
+    /// When a step fails, a file cannot be written, or Ctrl-C was pressed.
+    pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
+        let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
+        let prior_fingerprint = fingerprint(self.prior_folder)?;
+        let info =
+            RunInfo::new("finetune", context.seed_number, &recorded)?.with_version("prior", prior_fingerprint.clone());
+        let mut folder = RunFolder::open(self.out, &info)?;
+        if folder.is_finished() {
+            context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
+            return Outcome::read(self.out);
+        }
+        let pool = Pool::new(context.threads)?;
+        let chain = self.plan.chain.chain(self.prior.clone())?;
+        let terminal = SequenceTerminal::new(&chain, self.reward);
+        let config = self.plan.finetune.clone();
+        let mut training = Finetuning::new(config.clone(), &chain, &terminal, self.seed.child("finetune"), &pool)?;
+        let mut watched = Watched {
+            inner: &mut training,
+            chain: &chain,
+            reward: self.reward,
+            every: (config.steps / POINTS).max(1),
+            seed: self.seed.child("watch"),
+            pool: &pool,
+        };
+        drive("finetune", &mut watched, &mut folder, self.plan.checkpoint, context)?;
+        context.note(format!(
+            "certifying on {} tuned and {} base paths",
+            self.plan.certificate_paths, self.plan.base_paths
+        ));
+        let base = Base::draw(&chain, self.reward, self.plan.base_paths, self.seed.child("base"), &pool)?;
+        let control = training.control()?;
+        let seed = self.seed.child("certificate");
+        let tuned = scored_paths(&chain, Some(&control), self.reward, self.plan.certificate_paths, seed, &pool)?;
+        let verdict = base.certify(config.alpha, &tuned)?;
+        let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
+        let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
+        let outcome = Outcome {
+            objective: format!("{:?}", config.objective).to_lowercase(),
+            prior: self.prior_name.to_owned(),
+            reward: self.reward_name.clone(),
+            verdict,
+            path: std::iter::once(start).chain(read_path(self.out)?).collect(),
+            frontier,
+        };
+        let stored = Tilted {
+            prior: self.prior_name.to_owned(),
+            prior_fingerprint,
+            reward: self.reward_name.clone(),
+            chain: self.plan.chain,
+            finetune: config,
+        };
+        self.prior_folder.save(self.out.join(PRIOR_FOLDER))?;
+        let mut model = ModelFolder::new(CONTROL, &stored, training.weights())?.with_card(self.card(&outcome));
+        model.tokenizer.clone_from(&self.prior_folder.tokenizer);
+        let manifest = model.save(self.out)?;
+        let json = serde_json::to_vec_pretty(&outcome)
+            .map_err(|error| Error::data("the certificate cannot be written as JSON").because(error))?;
+        folder.write(FILE, &json)?;
+        let report = page::report(&outcome, &info);
+        folder.write("report.json", report.to_json()?.as_bytes())?;
+        folder.write("report.html", report.html().as_bytes())?;
+        let written = ["manifest.json", FILE, "report.json", "report.html"];
+        let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(written).collect();
+        folder.finish(&files)?;
+        Ok(outcome)
+    }
+
+    fn card(&self, outcome: &Outcome) -> String {
+        format!(
+            "# A control that tilts `{}` towards `{}` at alpha {}\n\nMade by `seqtilt finetune`; the prior is in \
+             `{PRIOR_FOLDER}/`.\n\n```text\n{outcome}\n```\n",
+            self.prior_name, self.reward_name, self.plan.finetune.alpha
+        )
+    }
+}
+
+/// The watched points in `metrics.jsonl`.
+fn read_path(out: &Path) -> Result<Vec<Point>> {
+    #[derive(Deserialize)]
+    struct Line {
+        step: u64,
+        hard_reward: Option<f64>,
+        hard_path_kl: Option<f64>,
+    }
+    let path = out.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    Ok(lines
+        .filter_map(|line| Some(Point { step: line.step, reward: line.hard_reward?, kl: line.hard_path_kl? }))
+        .collect())
+}
+
+impl Outcome {
+    /// From the folder of a complete run.
+    ///
+    /// # Errors
+    /// When the file is missing or not a certificate.
+    pub(in crate::cli) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::integrity("not a certificate").at(path).because(error))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} tilted towards {} ({})", self.prior, self.reward, self.objective)?;
+        self.verdict.fmt(f)
+    }
+}

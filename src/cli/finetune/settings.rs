@@ -1,0 +1,150 @@
+//! Arguments of `finetune`, and what they amount to.
+
+use crate::cli::check::within;
+use crate::cli::drive::CHECKPOINT_EVERY;
+use crate::cli::tilted::ChainConfig;
+use crate::diffusion::{Grid, PriorConfig, SolverKind};
+use crate::error::{Error, Result};
+use crate::finetune::{ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt finetune --prior tfbind8-prior --reward model:tfbind8-reward --out tilted
+  seqtilt finetune --prior prior --reward model:reward --alpha 0.05 --out tilted
+  seqtilt finetune --prior tfbind8-prior-full --reward table:tfbind8 --alpha 0.1 --out exact
+                                    a complete table: the certificate is checked against the exact tilt
+  seqtilt finetune --prior prior --reward model:reward --objective no-kl --out collapsed
+                                    the ablation: what happens without the divergence
+  seqtilt sample --control tilted --count 1000
+
+alpha is the price of one nat of departure from the prior, for the whole sequence, in reward units: the tuned sampler
+approaches p(x) exp(r(x)/alpha). The same command again after an interruption ends in the same bytes.";
+
+/// Tilt a prior towards a reward by entropy-regularised control
+#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct Args {
+    /// Prior: a folder, or a built-in one by name
+    #[arg(long, value_name = "NAME|FOLDER")]
+    pub(super) prior: Option<String>,
+    /// Reward with a gradient, as KIND:ARGUMENT (see `seqtilt oracle list`)
+    #[arg(long, value_name = "ORACLE")]
+    pub(super) reward: Option<String>,
+    /// Folder of the run and the tuned sampler
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) tuning: Tuning,
+}
+
+/// How a control is trained and certified.
+#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Fine-tuning")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct Tuning {
+    /// Price of a nat, in reward units [default: 0.1]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
+    pub(in crate::cli) alpha: Option<f64>,
+    /// Method: control or no-kl [default: control]
+    #[arg(long, value_name = "NAME")]
+    objective: Option<String>,
+    /// Optimiser steps [default: 400]
+    #[arg(long, value_name = "N")]
+    tuning_steps: Option<u64>,
+    /// Paths a step [default: 256]
+    #[arg(long, value_name = "N")]
+    paths: Option<usize>,
+    /// Peak learning rate of the control [default: 0.005]
+    #[arg(long, value_name = "RATE")]
+    tuning_rate: Option<f64>,
+    /// Steps of the chain, K [default: the prior's]
+    #[arg(long, value_name = "K")]
+    chain_steps: Option<usize>,
+    /// Steps between two calls of the networks [default: the prior's]
+    #[arg(long, value_name = "N")]
+    hold: Option<usize>,
+    /// Back-propagate the reward through the last so many steps only: an approximation
+    #[arg(long, value_name = "N")]
+    truncate: Option<usize>,
+    /// Gradient of the divergence: landing or cost [default: landing]
+    #[arg(long, value_name = "NAME")]
+    estimator: Option<String>,
+    /// Control network: one of `seqtilt list` [default: mlp]
+    #[arg(long, value_name = "NAME")]
+    control: Option<String>,
+    /// Width of the control network [default: 256]
+    #[arg(long, value_name = "N")]
+    control_dim: Option<usize>,
+    /// Residual blocks of the control network [default: 2]
+    #[arg(long, value_name = "N")]
+    control_layers: Option<usize>,
+    /// Paths of the tuned chain behind the certificate [default: 20000]
+    #[arg(long, value_name = "N")]
+    certificate_paths: Option<usize>,
+    /// Paths of the base chain behind log Z [default: 100000]
+    #[arg(long, value_name = "N")]
+    base_paths: Option<usize>,
+    /// Optimiser steps between two checkpoints [default: 100]
+    #[arg(long, value_name = "N")]
+    tuning_checkpoint: Option<u64>,
+}
+
+/// Everything that decides a fine-tune's result.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(in crate::cli) struct Plan {
+    pub(in crate::cli) chain: ChainConfig,
+    pub(in crate::cli) finetune: FinetuneConfig,
+    pub(in crate::cli) certificate_paths: usize,
+    pub(in crate::cli) base_paths: usize,
+    #[serde(skip)]
+    pub(in crate::cli) checkpoint: u64,
+}
+
+impl Tuning {
+    /// Defaults, the prior's own, and what was given.
+    ///
+    /// # Errors
+    /// When a value is out of range.
+    pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
+        let mut config = FinetuneConfig::default();
+        if let Some(name) = &self.objective {
+            config.objective = ObjectiveKind::named(name)?;
+        }
+        if let Some(name) = &self.control {
+            config.control.kind = ControlKind::named(name)?;
+        }
+        config.estimator = match self.estimator.as_deref() {
+            None | Some("landing") => Estimator::Landing,
+            Some("cost") => Estimator::Cost,
+            Some(name) => {
+                return Err(Error::usage(format!("unknown estimator `{name}`; accepted: `landing`, `cost`")));
+            }
+        };
+        config.alpha = self.alpha.unwrap_or(config.alpha);
+        config.steps = self.tuning_steps.unwrap_or(config.steps);
+        config.batch = self.paths.unwrap_or(config.batch);
+        config.learning_rate = self.tuning_rate.unwrap_or(config.learning_rate);
+        config.truncate = self.truncate;
+        config.control.dim = self.control_dim.unwrap_or(config.control.dim);
+        config.control.layers = self.control_layers.unwrap_or(config.control.layers);
+        config.check()?;
+        let steps = within("chain-steps", self.chain_steps.unwrap_or(prior.steps), 1..=10_000)?;
+        let fitting = (1..=prior.hold).rev().find(|hold| steps.is_multiple_of(*hold)).unwrap_or(1);
+        let hold = self.hold.unwrap_or(fitting);
+        if hold == 0 || !steps.is_multiple_of(hold) {
+            return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
+        }
+        let solver = if prior.solver == SolverKind::Heun { SolverKind::Ancestral } else { prior.solver };
+        let grid: Grid = prior.grid;
+        Ok(Plan {
+            chain: ChainConfig { steps, hold, grid, solver },
+            finetune: config,
+            certificate_paths: within("certificate-paths", self.certificate_paths.unwrap_or(20_000), 100..=50_000_000)?,
+            base_paths: within("base-paths", self.base_paths.unwrap_or(100_000), 100..=100_000_000)?,
+            checkpoint: within("tuning-checkpoint", self.tuning_checkpoint.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?,
+        })
+    }
+}

@@ -1,0 +1,245 @@
+//! `seqtilt pretrain`
+
+mod quality;
+
+use super::check::{required, within};
+use super::context::Context;
+use super::drive::{CHECKPOINT_EVERY, drive};
+use super::input::Reading;
+use crate::diffusion::{Embedding, Grid, PretrainConfig, Pretraining, PriorConfig, ScheduleKind, SolverKind, Warp};
+use crate::error::{Error, Result};
+use crate::nn::{Pool, Training};
+use crate::sequence::{Alphabet, Sequence};
+use crate::store::{RunFolder, RunInfo, prior_folder, sha256};
+use quality::Quality;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt pretrain library.fasta --out prior           a prior from a FASTA file
+  seqtilt pretrain variants.csv --out prior --steps 8000
+  seqtilt pretrain tfbind8 --value-below 0.43929616 --out lower-half
+                                                       a named data set, its lower half only
+  seqtilt sample --prior prior --count 1000            draw from it
+
+The same command again after an interruption goes on from the last checkpoint and ends in the same bytes.";
+
+/// Train a diffusion prior from sequences of one length
+#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Args {
+    /// FASTA, CSV or TSV file, or the name of a data set
+    #[serde(skip)]
+    input: String,
+    /// Folder of the run and the trained prior
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Keep only sequences with a value at most this
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    value_below: Option<f64>,
+    /// Share of the sequences held out for the quality figures [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    hold_out: Option<f64>,
+    /// Optimiser steps [default: 4000]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Sequences a step [default: 256]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Peak learning rate [default: 0.002]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Decay of the averaged weights that are kept [default: 0.998]
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f64>,
+    /// Do not show the other strand of DNA and RNA
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    one_strand: bool,
+    /// Noise schedule: cosine or linear [default: cosine]
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<String>,
+    /// Embedding table: learned or simplex [default: learned]
+    #[arg(long, value_name = "NAME")]
+    embedding: Option<String>,
+    /// Width of the embedding [default: 4 for up to 4 letters, else 16]
+    #[arg(long, value_name = "N")]
+    embedding_dim: Option<usize>,
+    /// Width of the transformer [default: 64]
+    #[arg(long, value_name = "N")]
+    dim: Option<usize>,
+    /// Transformer blocks [default: 2]
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
+    /// Attention heads [default: 4]
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// Default number of sampling steps [default: 64]
+    #[arg(long, value_name = "N")]
+    sampling_steps: Option<usize>,
+    /// Spread of the sampling steps: time, log-snr or information [default: time]
+    #[arg(long, value_name = "NAME")]
+    grid: Option<String>,
+    /// Default solver: ancestral, euler or heun [default: ancestral]
+    #[arg(long, value_name = "NAME")]
+    solver: Option<String>,
+    /// Log signal-to-noise ratio at which letters are read off [default: 1.25]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    decode_log_snr: Option<f64>,
+    /// Steps between two checkpoints [default: 100]
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What decides the result, as `run.json` and the card keep it.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    input: &'a str,
+    value_below: Option<f64>,
+    hold_out: f64,
+    prior: &'a PriorConfig,
+    training: &'a PretrainConfig,
+}
+
+impl Args {
+    fn shape(&self, alphabet: &Alphabet, length: usize) -> Result<PriorConfig> {
+        let mut shape = PriorConfig::new(alphabet, length);
+        if let Some(name) = &self.schedule {
+            shape.schedule = ScheduleKind::named(name)?;
+        }
+        match self.embedding.as_deref() {
+            None | Some("learned") => {}
+            Some("simplex") => {
+                shape.embedding = Embedding::Simplex;
+                shape.embedding_dim = shape.embedding_dim.max(alphabet.len());
+            }
+            Some(name) => {
+                return Err(Error::usage(format!("unknown embedding `{name}`; accepted: `learned`, `simplex`")));
+            }
+        }
+        if let Some(name) = &self.grid {
+            shape.grid = Grid::named(name)?;
+        }
+        if let Some(name) = &self.solver {
+            shape.solver = SolverKind::named(name)?;
+        }
+        shape.embedding_dim = self.embedding_dim.unwrap_or(shape.embedding_dim);
+        shape.denoiser.dim = self.dim.unwrap_or(shape.denoiser.dim);
+        shape.denoiser.layers = self.layers.unwrap_or(shape.denoiser.layers);
+        shape.denoiser.heads = self.heads.unwrap_or(shape.denoiser.heads);
+        shape.decode_log_snr = self.decode_log_snr.unwrap_or(shape.decode_log_snr);
+        if let Some(steps) = self.sampling_steps {
+            shape.steps = steps;
+            shape.hold = (1..=shape.hold).rev().find(|hold| steps.is_multiple_of(*hold)).unwrap_or(1);
+        }
+        let (first, last) = shape.range();
+        shape.warp = Warp::new(first, last, 48);
+        shape.check()?;
+        Ok(shape)
+    }
+
+    fn training(&self) -> Result<PretrainConfig> {
+        let base = PretrainConfig::default();
+        let config = PretrainConfig {
+            steps: self.steps.unwrap_or(base.steps),
+            batch: self.batch.unwrap_or(base.batch),
+            learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            ema: self.ema.unwrap_or(base.ema),
+            reverse_complement: !self.one_strand,
+            ..base
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let input = args.input.clone();
+    let args = context.settings(&["pretrain"], args)?;
+    let out = required("pretrain", "out", args.out.clone())?;
+    let every = within("checkpoint-every", args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?;
+    let share = within("hold-out", args.hold_out.unwrap_or(0.05), 0.0..=0.5)?;
+    let training = args.training()?;
+    let records = args.reading.records(&input, context)?;
+    let kept: Vec<Sequence> = match args.value_below {
+        None => records.sequences(),
+        Some(most) => {
+            let values = records.values()?;
+            let rows = records.sequences().into_iter().zip(values);
+            rows.filter(|(_, value)| *value <= most).map(|(sequence, _)| sequence).collect()
+        }
+    };
+    let length = one_length(&kept)?;
+    let shape = args.shape(&records.alphabet, length)?;
+    let recorded =
+        Recorded { input: &input, value_below: args.value_below, hold_out: share, prior: &shape, training: &training };
+    let info = RunInfo::new("pretrain", context.seed_number, &recorded)?
+        .with_version("data", sha256(&kept.iter().flat_map(|x| x.ids().iter().copied()).collect::<Vec<u8>>()));
+    let mut folder = RunFolder::open(&out, &info)?;
+    if folder.is_finished() {
+        context.note(format!("`{}` is complete: these are its figures", out.display()));
+        return context.emit(&Quality::read(&out)?);
+    }
+    let seed = context.seed();
+    let (held, rest) = hold_out(&kept, share, &records.alphabet, seed.child("hold-out"));
+    let pool = Pool::new(context.threads)?;
+    let mut job =
+        Pretraining::new(shape, training.clone(), &rest, seed.child("prior"), &pool, &context.device()?)?;
+    drive("pretrain", &mut job, &mut folder, every, context)?;
+    let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
+    let card = quality.card(&input, &args, &info, job.shape(), &training);
+    let manifest = prior_folder(job.shape(), job.weights())?.with_card(card).save(&out)?;
+    folder.write(quality::FILE, &quality.json()?)?;
+    let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json", quality::FILE]).collect();
+    folder.finish(&files)?;
+    context.emit(&quality)
+}
+
+fn one_length(sequences: &[Sequence]) -> Result<usize> {
+    let Some(first) = sequences.first() else {
+        return Err(Error::data("no sequences are left to train on").hint("check --value-below and the input"));
+    };
+    match sequences.iter().find(|x| x.len() != first.len()) {
+        None => Ok(first.len()),
+        Some(odd) => Err(Error::data(format!(
+            "sequences have {} and {} letters; a prior takes one length",
+            first.len(),
+            odd.len()
+        ))
+        .hint("align or trim them to one length first")),
+    }
+}
+
+/// Held-out sequences and the rest; a sequence and its other strand stay on the same side.
+fn hold_out(
+    all: &[Sequence],
+    share: f64,
+    alphabet: &Alphabet,
+    seed: crate::Seed,
+) -> (Vec<Sequence>, Vec<Sequence>) {
+    let mut molecules = std::collections::BTreeMap::<Sequence, Vec<usize>>::new();
+    for (index, sequence) in all.iter().enumerate() {
+        let other = sequence.reverse_complement(alphabet).unwrap_or_else(|| sequence.clone());
+        molecules.entry(sequence.clone().min(other)).or_default().push(index);
+    }
+    let mut groups: Vec<Vec<usize>> = molecules.into_values().collect();
+    seed.rng().shuffle(&mut groups);
+    let wanted = (share * all.len() as f64).round() as usize;
+    let mut held = vec![false; all.len()];
+    let mut count = 0;
+    for group in groups {
+        if count >= wanted || count + group.len() >= all.len() {
+            break;
+        }
+        count += group.len();
+        group.iter().for_each(|index| held[*index] = true);
+    }
+    let side = |wanted: bool| {
+        all.iter().zip(&held).filter(|(_, held)| **held == wanted).map(|(x, _)| x.clone()).collect::<Vec<_>>()
+    };
+    (side(true), side(false))
+}
