@@ -11,12 +11,15 @@ mod context;
 mod device;
 mod doctor;
 mod families;
+mod input;
 mod interrupt;
 mod list;
 mod models;
+mod oracle;
 mod printer;
 mod progress;
 mod render;
+mod score;
 mod settings;
 
 use crate::error::Result;
@@ -50,6 +53,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Oracle(oracle::Args),
+    Score(score::Args),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -59,6 +64,8 @@ enum Verb {
 impl Verb {
     fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::Oracle(args) => oracle::run(args, context),
+            Self::Score(args) => score::run(args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
