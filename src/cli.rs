@@ -19,9 +19,11 @@ mod interrupt;
 mod list;
 mod models;
 mod pretrain;
+mod oracle;
 mod printer;
 mod progress;
 mod render;
+mod score;
 mod settings;
 mod tilted;
 
@@ -58,6 +60,8 @@ struct Cli {
 enum Verb {
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
+    Oracle(oracle::Args),
+    Score(score::Args),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -69,6 +73,8 @@ impl Verb {
         match self {
             Self::Pretrain(args) => pretrain::run(*args, context),
             Self::Finetune(args) => finetune::run(*args, context),
+            Self::Oracle(args) => oracle::run(args, context),
+            Self::Score(args) => score::run(args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),

@@ -4,6 +4,7 @@
 //! kinds and [`open`] opens one.
 
 mod cache;
+mod conformance;
 mod info;
 mod kind;
 mod metered;
@@ -12,6 +13,7 @@ mod outcome;
 mod table;
 
 pub use cache::Cache;
+pub use conformance::{Check, conformance};
 pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
 pub use metered::{Metered, Usage};

@@ -1,5 +1,6 @@
 //! Everything that can be named: one line per family.
 
+use crate::oracle::ORACLES;
 use crate::registry::Family;
 use crate::sequence::Alphabet;
 use crate::store::embedded;
@@ -14,7 +15,7 @@ pub(super) struct Listing {
 
 /// All families, in the order in which they are shown.
 pub(super) fn all() -> Vec<Listing> {
-    vec![alphabets(), models()]
+    vec![alphabets(), of(&ORACLES), models()]
 }
 
 /// The listing of a registered family.

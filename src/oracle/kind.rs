@@ -1,14 +1,14 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
 use super::{Model, Oracle, Table};
-use crate::data::Landscape;
+use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
 use crate::reward::{Ensemble, KIND, Multilinear, Reward};
-use crate::sequence::{ReadOptions, read_file};
+use crate::sequence::{ReadOptions, Records, read_file};
 use crate::store::open_model;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Options for opening an oracle.
@@ -16,6 +16,8 @@ use std::str::FromStr;
 pub struct OracleOptions {
     /// How files of sequences are read: alphabet and columns.
     pub read: ReadOptions,
+    /// The folder of named data sets, if tables may be data sets of the manifest there.
+    pub data_dir: Option<PathBuf>,
 }
 
 /// How an oracle kind is opened from its argument.
@@ -33,7 +35,7 @@ registry! {
     /// The kinds of oracle.
     pub ORACLES: OracleKind, "oracle kind", "oracle kinds";
     "table" => OracleKind { argument: "FILE", oracle: table, reward: table_reward },
-        "exact look-up in a table of measured sequences";
+        "exact look-up in a table of measured sequences: a file, or the name of a data set";
     "model" => OracleKind { argument: "DIR", oracle: model, reward: model_reward },
         "mean and spread of a reward trained by `oracle train`, or of a built-in one by name";
 }
@@ -116,15 +118,25 @@ pub fn open(name: &str, options: &OracleOptions) -> Result<Box<dyn Oracle>> {
 }
 
 fn table(file: &str, options: &OracleOptions) -> Result<Box<dyn Oracle>> {
-    let records = read_file(Path::new(file), &options.read)?;
+    let records = records(file, options)?;
     Ok(Box::new(Table::from_records(stem(file), &records).map_err(|error| error.at(file))?))
 }
 
 fn table_reward(file: &str, options: &OracleOptions) -> Result<Box<dyn Reward>> {
-    let landscape = Landscape::from_records(&read_file(Path::new(file), &options.read)?).map_err(|error| {
+    let landscape = Landscape::from_records(&records(file, options)?).map_err(|error| {
         error.at(file).hint(format!("train a reward on it: seqtilt oracle train {file} --out reward"))
     })?;
     Ok(Box::new(Multilinear::from_landscape(stem(file), &landscape)?))
+}
+
+/// The records of a file, or of a data set with that name where there is no such file.
+fn records(source: &str, options: &OracleOptions) -> Result<Records> {
+    if let (false, Some(dir)) = (Path::new(source).exists(), &options.data_dir)
+        && data::datasets(dir)?.iter().any(|set| set.name == source)
+    {
+        return data::load(source, dir);
+    }
+    read_file(Path::new(source), &options.read)
 }
 
 fn model(folder: &str, _: &OracleOptions) -> Result<Box<dyn Oracle>> {

@@ -119,6 +119,15 @@ impl<O: Oracle> Metered<O> {
     }
 }
 
+/// A value that is not a number is not a value.
+fn refuse_non_finite(outcome: &mut Outcome) {
+    if let Outcome::Value { mean, .. } = outcome
+        && !mean.is_finite()
+    {
+        *outcome = Outcome::Failed { reason: format!("the oracle answered {mean}, which is not a finite number") };
+    }
+}
+
 /// Where the answer to one item of a batch comes from.
 enum Source {
     Fresh(usize),
@@ -134,7 +143,8 @@ impl<O: Oracle> Oracle for Metered<O> {
 
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
         let (fresh, sources) = self.plan(batch);
-        let answers = if fresh.is_empty() { Vec::new() } else { self.inner.evaluate(&fresh)? };
+        let mut answers = if fresh.is_empty() { Vec::new() } else { self.inner.evaluate(&fresh)? };
+        answers.iter_mut().for_each(refuse_non_finite);
         let info = self.inner.info();
         if answers.len() != fresh.len() {
             return Err(Error::oracle(format!(
@@ -178,7 +188,7 @@ mod tests {
     use super::*;
     use crate::sequence::Alphabet;
 
-    /// Counts its own calls; fails on sequences that start with token 3.
+    /// Counts its own calls; answers NaN to sequences that start with token 3.
     struct Probe {
         info: OracleInfo,
         calls: Vec<usize>,
@@ -192,7 +202,7 @@ mod tests {
         fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
             self.calls.push(batch.len());
             let outcome = |sequence: &Sequence| match sequence.ids()[0] {
-                3 => Outcome::Failed { reason: "token 3".to_owned() },
+                3 => Outcome::exact(f64::NAN),
                 id => Outcome::exact(f64::from(id)),
             };
             Ok(batch.iter().map(outcome).collect())
@@ -234,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_asked_again() {
+    fn what_is_not_a_number_is_a_failure_and_failures_are_asked_again() {
         let mut oracle = Metered::new(probe(true));
-        oracle.evaluate(&words("T")).unwrap();
+        assert_eq!(oracle.evaluate(&words("T")).unwrap()[0].status(), "failed");
         oracle.evaluate(&words("T")).unwrap();
         assert_eq!(oracle.usage(), Usage { unique: 1, replicate: 1, cached: 0, skipped: 0 });
     }

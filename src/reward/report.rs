@@ -2,14 +2,14 @@
 
 use super::Prediction;
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Half-width of a 90 % interval of a normal distribution, in standard deviations.
 const NINETY: f64 = 1.644_853_626_951_472_2;
 
 /// Figures on held-out sequences.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// Sequences.
     pub n: usize,
@@ -27,7 +27,7 @@ pub struct HeldOut {
 }
 
 /// Figures at one distance from the training set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AtDistance {
     /// Letters that differ from the nearest training sequence.
     pub distance: usize,

@@ -1,0 +1,49 @@
+//! `seqtilt oracle`
+
+mod check;
+mod list;
+mod train;
+
+use super::context::Context;
+use super::input::Reading;
+use crate::error::Result;
+use crate::sequence::Alphabet;
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt oracle list                            kinds of oracle and how they are named
+  seqtilt oracle train variants.csv --out reward
+  seqtilt oracle check model:reward
+  seqtilt score designs.fasta --oracle model:reward";
+
+/// Train, check and list oracles: what says how good a sequence is
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Train(Box<train::Args>),
+    Check(check::Args),
+    List(list::Args),
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    match args.action {
+        Action::Train(args) => train::run(*args, context),
+        Action::Check(args) => check::run(args, context),
+        Action::List(args) => list::run(&args, context),
+    }
+}
+
+/// How a file is read for an oracle: with its letters, unless an alphabet was asked for.
+pub(super) fn reading_for(alphabet: &Alphabet, mut reading: Reading, source: &str) -> Reading {
+    if reading.alphabet.is_none() && Path::new(source).exists() {
+        reading.alphabet = Some(String::from_utf8_lossy(alphabet.letters()).into_owned());
+    }
+    reading
+}

@@ -1,0 +1,102 @@
+//! `seqtilt oracle train`
+
+mod card;
+mod report;
+mod settings;
+
+pub(super) use settings::Args;
+
+use crate::cli::check::required;
+use crate::cli::context::Context;
+use crate::error::{Error, Result};
+use crate::nn::Pool;
+use crate::oracle::{Oracle, Table};
+use crate::reward::{Ensemble, Trainer, TrainingSet, held_out};
+use crate::sequence::nearest;
+use crate::store::{RunFolder, RunInfo};
+use report::{Report, Trained};
+use serde::Serialize;
+use settings::Plan;
+use std::path::Path;
+
+const REPORT: &str = "report.json";
+
+/// Comparisons of letters that finding the distances of the held-out sequences may take.
+const CHEAP: usize = 2_000_000_000;
+
+/// What decides the result, as `run.json` keeps it.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    input: &'a str,
+    plan: &'a Plan,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let input = args.input.clone();
+    let args = context.settings(&["oracle", "train"], args)?;
+    let plan = args.plan()?;
+    let out = required("oracle train", "out", args.out.clone())?;
+    let records = args.reading.records(&input, context)?;
+    let all = TrainingSet::from_records(&records)?;
+    let kept = plan.filter(&all)?;
+    let data = Table::new("training data", kept.domain().alphabet.clone(), pairs(&kept))?.info().fingerprint.clone();
+    let info = RunInfo::new("oracle train", context.seed_number, &Recorded { input: &input, plan: &plan })?
+        .with_version("training data", data.clone());
+    let mut run = RunFolder::open(&out, &info)?;
+    if run.is_finished() {
+        context.note(format!("`{}` is complete: this is its report", out.display()));
+        return context.emit(&read_report(&out)?);
+    }
+    let seed = context.seed();
+    let (held, rest) = if plan.hold_out > 0.0 {
+        let (held, rest) = kept.hold_out(plan.hold_out, seed.child("hold-out"))?;
+        (Some(held), rest)
+    } else {
+        (None, kept.clone())
+    };
+    let name = out.file_name().map_or_else(|| "reward".into(), |name| name.to_string_lossy().into_owned());
+    let pool = Pool::new(context.threads.min(plan.ensemble.members.max(1)))?;
+    let trainer =
+        Trainer { seed: seed.child("reward"), pool: &pool, run: Some(&mut run), observer: &mut context.observer() };
+    let ensemble = trainer.train(&name, &rest, &plan.ensemble, &plan.training)?;
+    let report = Report {
+        oracle: format!("model:{}", out.display()),
+        fingerprint: ensemble.fingerprint().to_owned(),
+        data,
+        seed: context.seed_number,
+        rows: records.len(),
+        trained: Trained::on(&rest),
+        left_out: all.len() - kept.len(),
+        held_out: held.as_ref().map(|held| figures(&ensemble, held, &rest)).transpose()?,
+    };
+    let text = serde_json::to_vec_pretty(&report)
+        .map_err(|error| Error::data("the report cannot be written as JSON").because(error))?;
+    let card = card::text(&input, &args, &plan, &report, &ensemble);
+    let manifest = ensemble.to_folder()?.with_card(card).save(&out)?;
+    run.write(REPORT, &text)?;
+    let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json", REPORT]).collect();
+    run.finish(&files)?;
+    context.emit(&report)
+}
+
+fn pairs(set: &TrainingSet) -> impl Iterator<Item = (crate::sequence::Sequence, f64)> {
+    set.sequences().iter().cloned().zip(set.values().iter().copied())
+}
+
+/// What the ensemble says about sequences that it has not seen.
+fn figures(ensemble: &Ensemble, held: &TrainingSet, rest: &TrainingSet) -> Result<crate::reward::HeldOut> {
+    let cheap = held.len().saturating_mul(rest.len()).saturating_mul(held.domain().length) <= CHEAP;
+    let distances: Vec<usize> = if cheap {
+        let found = held.sequences().iter().filter_map(|sequence| nearest(sequence, rest.sequences()));
+        found.map(|near| near.distance).collect()
+    } else {
+        Vec::new()
+    };
+    held_out(&ensemble.predict(held.sequences())?, held.values(), &distances)
+}
+
+fn read_report(out: &Path) -> Result<Report> {
+    let path = out.join(REPORT);
+    let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::integrity("not a report").at(path).because(error))
+}

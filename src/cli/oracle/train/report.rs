@@ -1,0 +1,77 @@
+//! What `seqtilt oracle train` says at its end.
+
+use crate::cli::printer::columns;
+use crate::reward::{HeldOut, TrainingSet};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    /// How the trained reward is named.
+    pub(super) oracle: String,
+    pub(super) fingerprint: String,
+    /// Fingerprint of the data after filtering.
+    pub(super) data: String,
+    pub(super) seed: u64,
+    /// Rows of the input.
+    pub(super) rows: usize,
+    pub(super) trained: Trained,
+    /// Distinct sequences left out by --value-below or --lower-share.
+    pub(super) left_out: usize,
+    pub(super) held_out: Option<HeldOut>,
+}
+
+/// What the networks saw.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Trained {
+    pub(super) sequences: usize,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
+}
+
+impl Trained {
+    pub(super) fn on(set: &TrainingSet) -> Self {
+        let (least, greatest) = set.range();
+        Self { sequences: set.len(), least, greatest }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Trained { sequences, least, greatest } = &self.trained;
+        writeln!(f, "{}  {}", self.oracle, self.fingerprint)?;
+        writeln!(f, "trained on {sequences} sequences with values {least:.4} to {greatest:.4}")?;
+        if self.left_out > 0 {
+            writeln!(f, "{} sequences of higher value were left out and not looked at", self.left_out)?;
+        }
+        let Some(held) = &self.held_out else {
+            return writeln!(f, "nothing was held out: how good it is is not known");
+        };
+        write!(f, "{}", table(held))
+    }
+}
+
+/// The held-out figures as lines.
+pub(super) fn table(held: &HeldOut) -> String {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value));
+    let mut text = format!("on {} held-out sequences:\n", held.n);
+    text.push_str(&columns(
+        &[
+            ["rank correlation".to_owned(), number(held.spearman)],
+            ["root mean squared error".to_owned(), number(Some(held.rmse))],
+            ["mean sd of the members".to_owned(), number(held.mean_sd)],
+            ["inside mean ± 1.645 sd (90 % if the sd were the whole error)".to_owned(), share(held.coverage)],
+        ],
+        "  ",
+    ));
+    if held.by_distance.len() > 1 {
+        let head = ["letters from the training set", "n", "rank correlation", "error"].map(str::to_owned);
+        let rows = held
+            .by_distance
+            .iter()
+            .map(|at| [at.distance.to_string(), at.n.to_string(), number(at.spearman), number(Some(at.rmse))]);
+        text.push_str(&columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), "  "));
+    }
+    text
+}
