@@ -78,6 +78,25 @@ impl Alphabet {
         }
     }
 
+    /// The alphabet with these letters in this order: a built-in one where it has them, else one called `custom`.
+    ///
+    /// ```
+    /// use seqtilt::sequence::Alphabet;
+    /// assert_eq!(Alphabet::of_letters("ACGU")?.name(), "rna");
+    /// assert_eq!(Alphabet::of_letters("ACGT-")?.name(), "custom");
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn of_letters(letters: &str) -> Result<Self> {
+        let built_in = [Self::dna(), Self::rna(), Self::protein()];
+        match built_in.into_iter().find(|alphabet| alphabet.letters() == letters.as_bytes()) {
+            Some(alphabet) => Ok(alphabet),
+            None => Self::custom("custom", letters),
+        }
+    }
+
     fn known(name: &str, letters: &[u8]) -> Self {
         let mut ids = vec![None; 256];
         for (id, letter) in (0_u8..).zip(letters) {

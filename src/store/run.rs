@@ -179,6 +179,13 @@ impl RunFolder {
         write_atomic(self.path.join(CHECKPOINT), &point.encode()?)
     }
 
+    /// The error with which a run ends that was asked to stop after the checkpoint of `step` was written.
+    #[must_use]
+    pub fn interrupted(&self, step: u64) -> Error {
+        Error::interrupted(format!("stopped at step {step}; checkpoint written in `{}`", self.path.display()))
+            .hint("run the same command again to go on from there")
+    }
+
     /// Writes a file of the run, whole or not at all. The name may name sub-folders.
     ///
     /// # Errors
