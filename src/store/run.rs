@@ -3,8 +3,8 @@
 use super::atomic::{create_folder, is_partial, remove_partials};
 use super::checkpoint::{Checkpoint, Mark};
 use super::diff::differences;
+use super::manifest::{FileHash, from_json, to_json};
 use super::metrics::Metrics;
-use super::model::{FileHash, from_json, to_json};
 use super::{Tensors, write_atomic};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
