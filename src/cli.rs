@@ -35,7 +35,7 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
-  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt list                          what can be named: alphabets, data sets, models
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
