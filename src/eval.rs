@@ -16,6 +16,7 @@ pub mod quantile;
 pub mod rank;
 pub mod report;
 pub mod select;
+pub mod series;
 pub mod spectrum;
 
 mod estimate;

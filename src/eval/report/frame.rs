@@ -15,6 +15,7 @@ pub(super) enum Swatch {
     Line,
     Dashed,
     Dot,
+    Ring,
     Block,
 }
 
@@ -157,6 +158,10 @@ pub(super) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
                     &format!("fill {}", key.class),
                     None,
                 );
+            }
+            Swatch::Ring => {
+                let at = [("cx", x + 10.0), ("cy", y - 4.0), ("r", 6.0)];
+                svg.shape("circle", &at, &format!("ring {}", key.class), None);
             }
             Swatch::Block => {
                 let place = [("x", x + 3.0), ("y", y - 10.0), ("width", 14.0), ("height", 12.0), ("rx", 2.0)];

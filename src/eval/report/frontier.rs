@@ -1,7 +1,7 @@
 //! Reward against divergence: the exact frontier and the run's path below it.
 
 use super::frame::{self, Frame, Key, Swatch};
-use super::svg::{Anchor, coordinate, polyline, significant};
+use super::svg::{Anchor, coordinate, polyline, significant, text_width};
 use super::{Axis, Point, palette};
 use serde::{Deserialize, Serialize};
 
@@ -68,15 +68,13 @@ impl FrontierPlot {
             keys.push(Key { name: "this run".to_owned(), class: "cm".to_owned(), swatch: Swatch::Dot });
         }
         if self.chosen.is_some() {
-            keys.push(Key { name: "chosen checkpoint".to_owned(), class: "c1".to_owned(), swatch: Swatch::Dot });
+            keys.push(Key { name: "chosen checkpoint".to_owned(), class: "c1".to_owned(), swatch: Swatch::Ring });
         }
         let mut frame =
             Frame::new(&self.title, (&self.x, points().map(|p| p.x)), (&self.y, points().map(|p| p.y)), &keys);
         self.draw_curve(&mut frame);
         self.draw_path(&mut frame);
-        for mark in &self.marks {
-            draw_mark(&mut frame, mark);
-        }
+        self.draw_marks(&mut frame);
         if let Some(step) = self.chosen.and_then(|index| self.path.get(index)) {
             let (x, y) = frame.at(step.at.x, step.at.y);
             if x.is_finite() && y.is_finite() {
@@ -93,11 +91,10 @@ impl FrontierPlot {
     }
 
     fn draw_curve(&self, frame: &mut Frame) {
-        let [_, top, _, height] = frame.area();
+        let [_, top, ..] = frame.area();
         let line = || self.curve.iter().map(|p| frame.at(p.x, p.y)).filter(|(x, y)| x.is_finite() && y.is_finite());
         let (Some(first), Some(last)) = (line().next(), line().last()) else { return };
         let above = line().chain([(last.0, top), (first.0, top)]);
-        let _ = height;
         let (area, d) = (polyline(above), polyline(line()));
         frame.clipped(&area, "beyond", Some("no sampler can reach here"));
         frame.clipped(&d, "stroke ck", Some("exact frontier"));
@@ -114,8 +111,52 @@ impl FrontierPlot {
             if x.is_finite() && y.is_finite() {
                 let colour = palette::ramp(step.step as f64 / last);
                 frame.svg.filled("circle", &[("cx", *x), ("cy", *y), ("r", 4.5)], &colour, Some(&step.title("")));
+                frame.svg.shape("circle", &[("cx", *x), ("cy", *y), ("r", 4.5)], "edge", None);
             }
         }
+    }
+
+    /// Diamonds, each labelled on the first side that is free.
+    fn draw_marks(&self, frame: &mut Frame) {
+        let [left, top, width, height] = frame.area();
+        let mut taken = self.occupied(frame);
+        for mark in &self.marks {
+            let (x, y) = frame.at(mark.at.x, mark.at.y);
+            if !(x.is_finite() && y.is_finite()) {
+                continue;
+            }
+            let d = format!("M{0} {1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z", coordinate(x), coordinate(y - 5.5));
+            let title = format!("{}: {} nats, reward {}", mark.name, significant(mark.at.x), significant(mark.at.y));
+            frame.svg.path(&d, "fill c3", Some(&title));
+            let half = 0.5 * text_width(&mark.name);
+            let (right, below) = (half + 10.0, half + 6.0);
+            let sides =
+                [(right, 4.0), (-right, 4.0), (below, 18.0), (0.0, 20.0), (0.0, -11.0), (below, 32.0), (half, 46.0)];
+            let place = |(dx, dy): (f64, f64)| [x + dx - half, y + dy - 11.0, x + dx + half, y + dy + 3.0];
+            let free = |side: &(f64, f64)| {
+                let at = place(*side);
+                at[0] > left && at[2] < left + width && at[3] < top + height && !taken.iter().any(|t| overlap(t, &at))
+            };
+            let side = sides.iter().copied().find(free).unwrap_or(sides[0]);
+            taken.push(place(side));
+            frame.svg.text((x + side.0, y + side.1), Anchor::Middle, "note halo", &mark.name);
+        }
+    }
+
+    /// What labels must not cover: the curve, the path, the marks and the colour scale.
+    fn occupied(&self, frame: &Frame) -> Vec<Place> {
+        let [left, top, width, height] = frame.area();
+        let path: Vec<(f64, f64)> = self.path.iter().map(|s| frame.at(s.at.x, s.at.y)).collect();
+        let along = path.windows(2).flat_map(|pair| {
+            let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+            (0..=8_u32).map(|i| f64::from(i) / 8.0).map(move |share| (x0 + share * (x1 - x0), y0 + share * (y1 - y0)))
+        });
+        let still = self.marks.iter().map(|m| m.at).chain(self.curve.iter().copied()).map(|p| frame.at(p.x, p.y));
+        along
+            .chain(still)
+            .map(|(x, y)| [x - 4.0, y - 4.0, x + 4.0, y + 4.0])
+            .chain([[left + width - 140.0, top + height - 36.0, left + width, top + height]])
+            .collect()
     }
 
     /// The colour scale of the steps, in the lower right corner, which the frontier leaves free.
@@ -146,18 +187,11 @@ impl PathStep {
     }
 }
 
-fn draw_mark(frame: &mut Frame, mark: &Mark) {
-    let (x, y) = frame.at(mark.at.x, mark.at.y);
-    if !(x.is_finite() && y.is_finite()) {
-        return;
-    }
-    let d = format!("M{0} {1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z", coordinate(x), coordinate(y - 5.5));
-    let title = format!("{}: {} nats, reward {}", mark.name, significant(mark.at.x), significant(mark.at.y));
-    frame.svg.path(&d, "fill c3", Some(&title));
-    let [left, _, width, _] = frame.area();
-    let right = x + 10.0 + super::svg::text_width(&mark.name) < left + width;
-    let (place, anchor) = if right { (x + 10.0, Anchor::Start) } else { (x - 10.0, Anchor::End) };
-    frame.svg.text((place, y + 12.0), anchor, "note halo", &mark.name);
+/// The box of a label: left, top, right, bottom.
+type Place = [f64; 4];
+
+fn overlap(a: &Place, b: &Place) -> bool {
+    a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
 /// An arrow head in the middle of a stretch long enough to hold one.

@@ -56,7 +56,8 @@ impl HeatMap {
         let left = 34.0;
         let cell = ((WIDE - left - 10.0) / self.columns.len() as f64).clamp(3.5, 30.0);
         let tall = cell.clamp(13.0, 24.0);
-        let width = (left + cell * self.columns.len() as f64 + 10.0).max(360.0);
+        let width = (left + cell * self.columns.len() as f64 + 10.0)
+            .max(left + 190.0 + super::svg::text_width(&self.unit) + super::svg::text_width(&self.mark_name));
         let top = 40.0;
         let height = top + tall * self.rows.len() as f64 + 26.0;
         let mut svg = Svg::new(width, height, &self.title);
@@ -84,7 +85,8 @@ impl HeatMap {
         for (c, name) in self.columns.iter().enumerate() {
             let x = left + cell * (c as f64 + 0.5);
             let half = 0.5 * super::svg::text_width(name);
-            let regular = cell >= 18.0 || c == 0 || (c + 1) % 10 == 0;
+            let tenth = name.parse().map_or((c + 1) % 10 == 0, |number: u64| number.is_multiple_of(10));
+            let regular = cell >= 18.0 || c == 0 || tenth;
             if regular && x - half > free_from {
                 svg.text((x, height - 9.0), Anchor::Middle, "tick", name);
                 free_from = x + half + 4.0;
@@ -103,7 +105,7 @@ impl HeatMap {
         svg.text((start - 5.0, 18.0), Anchor::End, "tick", significant(low));
         svg.text((start + 95.0, 18.0), Anchor::Start, "tick", significant(high));
         let after = start + 95.0 + super::svg::text_width(&significant(high)) + 14.0;
-        let dots = if self.mark_name.is_empty() { String::new() } else { format!("    • {}", self.mark_name) };
+        let dots = if self.mark_name.is_empty() { String::new() } else { format!("   • {}", self.mark_name) };
         svg.text((after, 18.0), Anchor::Start, "key", format!("{}{dots}", self.unit));
     }
 }

@@ -87,7 +87,9 @@ impl HistogramPlot {
         let keys: Vec<Key> =
             self.groups.iter().enumerate().map(|(i, g)| Key::new(&label(g), i, Swatch::Block)).collect();
         let spread = self.edges.iter().copied().chain(self.rules.iter().map(|r| r.value));
-        let mut frame = Frame::new(&self.title, (&self.x, spread), (&Axis::new("share (%)"), heights), &keys);
+        let ends = spread.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let axis = if self.x.range.is_none() { self.x.clone().within(ends.0, ends.1) } else { self.x.clone() };
+        let mut frame = Frame::new(&self.title, (&axis, []), (&Axis::new("share (%)"), heights), &keys);
         for (index, group) in self.groups.iter().enumerate() {
             let mut outline = vec![frame.at(self.edges[0], 0.0)];
             for bin in 0..bins {

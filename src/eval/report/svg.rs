@@ -52,28 +52,28 @@ pub(super) fn figure(value: f64, digits: usize) -> String {
     if zero { text.trim_start_matches('-').to_owned() } else { text.replace('-', "−") }
 }
 
-/// A number for people in about four significant digits.
+/// A number for people in at most four significant digits.
 pub(super) fn significant(value: f64) -> String {
     if value == value.trunc() && value.abs() < 1e7 {
         return figure(value, 0);
     }
-    let digits = if value == 0.0 { 0.0 } else { 3.0 - value.abs().log10().floor() };
-    figure(value, digits.clamp(0.0, 6.0) as usize)
+    let digits = 3.0 - value.abs().log10().floor();
+    let text = figure(value, digits.clamp(0.0, 6.0) as usize);
+    if text.contains('.') && !text.contains('e') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
 }
 
-/// Pixels that a text of the plots' 12-pixel sans-serif takes, roughly.
+/// Pixels that a text of the plots' 12-pixel sans-serif takes, on the wide side.
 pub(super) fn text_width(text: &str) -> f64 {
-    text.chars()
-        .map(|c| {
-            if "iljtf.,:;|'()[]I ".contains(c) {
-                3.9
-            } else if c.is_ascii_uppercase() {
-                8.2
-            } else {
-                6.7
-            }
-        })
-        .sum()
+    let wide = |c: char| match c {
+        'i' | 'l' | 'j' | 't' | 'f' | 'r' | '.' | ',' | ':' | '\'' | '|' | '(' | ')' | 'I' | ' ' | '\u{202f}' => 4.6,
+        'm' | 'w' | 'M' | 'W' | '%' => 11.4,
+        _ if c.is_ascii_uppercase() => 8.8,
+        _ => 7.5,
+    };
+    text.chars().map(wide).sum()
 }
 
 /// Where a text is anchored.
@@ -197,7 +197,8 @@ mod tests {
         assert_eq!(figure(-0.0004, 2), "−4.00e−4");
         assert_eq!(figure(-1.25, 1), "−1.2");
         assert_eq!([figure(0.0, 2), figure(f64::NAN, 2)], ["0.00", "–"]);
-        assert_eq!([significant(1234.0), significant(0.98765), significant(12.345)], ["1234", "0.9877", "12.35"]);
+        let short = [1234.0, 0.98765, 12.345, 0.71, -1e-9].map(significant);
+        assert_eq!(short, ["1234", "0.9877", "12.35", "0.71", "−1.00e−9"]);
         assert_eq!(escape("<a href='x'>&\u{0}"), "&lt;a href=&#39;x&#39;&gt;&amp; ");
         assert_eq!(polyline([(0.0, 1.0), (f64::NAN, 2.0), (2.0, 3.0), (4.0, 5.0)]), "M0 1M2 3L4 5");
     }
