@@ -8,9 +8,11 @@
 mod check;
 mod completions;
 mod context;
+mod data;
 mod device;
 mod doctor;
 mod families;
+mod input;
 mod interrupt;
 mod list;
 mod models;
@@ -49,7 +51,9 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Verb {
+    Data(data::Args),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -59,6 +63,7 @@ enum Verb {
 impl Verb {
     fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::Data(args) => data::run(args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
