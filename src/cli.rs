@@ -1,7 +1,7 @@
 //! The command line: arguments, settings, progress, errors for people. The only part that sees clap, the environment
 //! and the clock.
 //!
-//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in [`Verb`] and in
+//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
@@ -29,14 +29,14 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
-  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt list                          what can be named: alphabets, data sets, models
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
-Every setting of a verb can also be written in a TOML file, under a table with the verb's name, and passed with
+Every setting of a verb can also be written in a TOML file, under a table with the verb's name, and passed with \
 --config; flags win over the file. Standard output is data, standard error is for people.
 
-Exit codes: 0 done, 2 usage, 3 bad data, 4 constraints cannot be met, 5 oracle failed, 6 device or memory,
+Exit codes: 0 done, 2 usage, 3 bad data, 4 constraints cannot be met, 5 oracle failed, 6 device or memory, \
 7 integrity (hash, corrupted or foreign files), 130 interrupted.";
 
 /// Design DNA and protein sequences by tilting a diffusion prior towards high fitness.

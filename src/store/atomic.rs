@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+const PARTIAL: &str = ".partial-";
+
 /// Writes a file so that a crash at any moment leaves either the old content or the new: a temporary file in the same
 /// folder, flushed to the disk, then renamed. Missing parent folders are made.
 ///
@@ -18,13 +20,27 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     };
     create_folder(folder)?;
     let failed = |error| Error::io("write", path, error);
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     open_to_readers(file.as_file()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(folder);
     Ok(())
+}
+
+/// Whether a file is one that [`write_atomic`] had not yet renamed.
+pub(super) fn is_partial(name: &str) -> bool {
+    name.starts_with(PARTIAL)
+}
+
+/// Removes what a killed process left half written in a folder. What cannot be removed does no harm.
+pub(super) fn remove_partials(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_partial(&entry.file_name().to_string_lossy()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes a folder and its parents.

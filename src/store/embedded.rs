@@ -1,7 +1,7 @@
 //! Models that ship inside the program, and models by name or path.
 
 use super::ModelFolder;
-use super::model::{Manifest, read_checked, read_folder};
+use super::manifest::{Manifest, read_checked, read_folder};
 use crate::error::{Error, Result};
 use crate::registry::unknown;
 use std::path::Path;
@@ -105,4 +105,43 @@ pub fn find(name: &str) -> Result<&'static Embedded> {
             .hint("name a folder written by seqtilt, or a model that `seqtilt models list` shows"));
     }
     Err(unknown("model", name, names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use crate::store::Tensors;
+
+    #[test]
+    fn a_path_is_opened_before_a_name_is_looked_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine");
+        ModelFolder::new("reward", &1, Tensors::new()).unwrap().with_card("# Mine\n").save(&path).unwrap();
+        let name = path.to_str().unwrap();
+        assert_eq!(open_model(name, "reward").unwrap().card, "# Mine\n");
+        let (manifest, card) = inspect_model(name).unwrap();
+        assert_eq!((manifest.kind.as_str(), card.as_str()), ("reward", "# Mine\n"));
+    }
+
+    #[test]
+    fn a_name_that_is_neither_is_refused_as_what_it_looks_like() {
+        assert_eq!(open_model("no-such-model", "prior").unwrap_err().kind(), Kind::Usage);
+        assert_eq!(open_model("no/such/folder", "prior").unwrap_err().kind(), Kind::Data);
+    }
+
+    #[test]
+    fn every_model_that_ships_is_whole_and_has_a_title() {
+        for model in MODELS {
+            model.verify().unwrap();
+            assert!(!model.title().is_empty(), "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_inside_the_program_is_noticed() {
+        let damaged = Embedded { name: "m", files: &[("manifest.json", b"{\"format\": 1}"), ("CARD.md", b"# M\n")] };
+        assert_eq!(damaged.verify().unwrap_err().kind(), Kind::Integrity);
+        assert_eq!(damaged.title(), "M");
+    }
 }

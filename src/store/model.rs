@@ -1,6 +1,8 @@
 //! A trained model on disk.
 
-use super::{Tensors, atomic::create_folder, decode_tensors, encode_tensors, sha256, write_atomic};
+use super::atomic::{create_folder, remove_partials};
+use super::manifest::{FORMAT, FileHash, Files, MANIFEST, Manifest, from_json, read_folder, to_json};
+use super::{Tensors, decode_tensors, encode_tensors, write_atomic};
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,59 +11,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The version of the folder's layout that this build writes. Older ones are read for ever; newer ones are refused.
-pub(super) const FORMAT: u32 = 1;
-
-pub(super) const MANIFEST: &str = "manifest.json";
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
 const CARD: &str = "CARD.md";
-
-/// Length and hash of one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileHash {
-    /// Length in bytes.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
-}
-
-impl FileHash {
-    /// Of some bytes.
-    #[must_use]
-    pub fn of(content: &[u8]) -> Self {
-        Self { bytes: content.len() as u64, sha256: sha256(content) }
-    }
-
-    /// Compares with what was read from `path`.
-    ///
-    /// # Errors
-    /// An integrity error that says what was expected and what was found.
-    pub fn check(&self, content: &[u8], path: &Path) -> Result<()> {
-        let got = Self::of(content);
-        if got == *self {
-            return Ok(());
-        }
-        Err(Error::integrity(format!(
-            "expected {} bytes with SHA-256 `{}`, got {} bytes with `{}`",
-            self.bytes, self.sha256, got.bytes, got.sha256
-        ))
-        .at(path)
-        .hint("the file was cut short or changed after it was written; copy the whole folder again or make it anew"))
-    }
-}
-
-/// `manifest.json`: what is in a model folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of the folder's layout.
-    pub format: u32,
-    /// What the model is: `prior`, `reward`, `control` and so on.
-    pub kind: String,
-    /// The files by name.
-    pub files: BTreeMap<String, FileHash>,
-}
 
 #[derive(Serialize, Deserialize)]
 struct Config {
@@ -144,6 +97,7 @@ impl ModelFolder {
         let folder = folder.as_ref();
         let files = self.files()?;
         create_folder(folder)?;
+        remove_partials(folder);
         let manifest_path = folder.join(MANIFEST);
         match fs::remove_file(&manifest_path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -195,73 +149,100 @@ impl ModelFolder {
     }
 }
 
-/// Files by name.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+#[cfg(test)]
+mod tests {
+    use super::super::sha256;
+    use super::*;
+    use crate::Kind;
+    use candle_core::{Device, Tensor};
+    use std::path::PathBuf;
 
-/// The manifest of a folder on disk and the files that it lists, all hashes checked.
-pub(super) fn read_folder(folder: &Path) -> Result<(Manifest, Files)> {
-    if !folder.is_dir() {
-        return Err(Error::data(format!("no model folder `{}`", folder.display()))
-            .hint("name a folder written by seqtilt, or a model that `seqtilt models list` shows"));
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Settings {
+        width: usize,
+        dropout: f64,
     }
-    read_checked(&folder.display().to_string(), &|name| {
-        let path = folder.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", path, error)),
-        }
-    })
-}
 
-/// The manifest of anything that has files by name and the files that it lists, all hashes checked.
-pub(super) fn read_checked(origin: &str, read: &dyn Fn(&str) -> Result<Option<Vec<u8>>>) -> Result<(Manifest, Files)> {
-    let path = Path::new(origin);
-    let missing = |name: &str| {
-        Error::integrity(format!("`{name}` is missing from the model folder"))
-            .at(path.join(name))
-            .hint("copy the whole folder; a folder without its manifest was never finished")
-    };
-    let manifest: Value = from_json(&read(MANIFEST)?.ok_or_else(|| missing(MANIFEST))?, &path.join(MANIFEST))?;
-    let format = manifest.get("format").and_then(Value::as_u64);
-    match format {
-        Some(version) if version > u64::from(FORMAT) => {
-            return Err(Error::integrity(format!(
-                "format {version} is newer than {FORMAT}, the newest this build reads"
-            ))
-            .at(path.join(MANIFEST))
-            .hint("install a newer seqtilt"));
-        }
-        Some(version) if version > 0 => {}
-        _ => return Err(Error::integrity("not a manifest: `format` is missing or 0").at(path.join(MANIFEST))),
+    fn saved(folder: &Path) -> PathBuf {
+        let weight = Tensor::new(&[[1.0_f32, 2.0]], &Device::Cpu).unwrap();
+        let settings = Settings { width: 2, dropout: 0.1 };
+        let model = ModelFolder::new("prior", &settings, Tensors::from([("w".into(), weight)])).unwrap();
+        let path = folder.join("m");
+        model.with_tokenizer(b"{}".to_vec()).with_card("# A prior\n").save(&path).unwrap();
+        path
     }
-    let manifest: Manifest = serde_json::from_value(manifest).map_err(|error| {
-        Error::integrity("not a manifest of the accepted form").at(path.join(MANIFEST)).because(error)
-    })?;
-    let mut files = BTreeMap::new();
-    for (name, hash) in &manifest.files {
-        if name.contains(['/', '\\']) || name == ".." {
-            return Err(Error::integrity(format!("file name `{name}` leaves the folder")).at(path.join(MANIFEST)));
-        }
-        let bytes = read(name)?.ok_or_else(|| missing(name))?;
-        hash.check(&bytes, &path.join(name))?;
-        files.insert(name.clone(), bytes);
+
+    #[test]
+    fn a_model_comes_back_as_it_was_and_saves_to_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let model = ModelFolder::load(&path, "prior").unwrap();
+        assert_eq!(model.config::<Settings>().unwrap(), Settings { width: 2, dropout: 0.1 });
+        assert_eq!((model.card.as_str(), model.tokenizer.as_deref()), ("# A prior\n", Some(&b"{}"[..])));
+        let first = fs::read(path.join(MANIFEST)).unwrap();
+        model.save(folder.path().join("again")).unwrap();
+        assert_eq!(fs::read(folder.path().join("again").join(MANIFEST)).unwrap(), first);
     }
-    Ok((manifest, files))
-}
 
-/// Indented JSON with a closing line feed.
-pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::usage("a value cannot be written as JSON").because(error))?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
+    #[test]
+    fn truncated_weights_are_an_integrity_error_that_names_file_expected_and_got() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path()).join(WEIGHTS);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        let error = ModelFolder::load(path.parent().unwrap(), "prior").unwrap_err();
+        assert_eq!(error.kind(), Kind::Integrity);
+        let (message, hash) = (error.to_string(), sha256(&bytes));
+        assert!(message.contains(WEIGHTS), "{message}");
+        assert!(message.contains(&format!("expected {} bytes with SHA-256 `{hash}`", bytes.len())), "{message}");
+        assert!(message.contains(&format!("got {} bytes", bytes.len() - 3)), "{message}");
+    }
 
-/// JSON that a seqtilt wrote earlier.
-pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let (line, column) = (error.line() as u64, error.column() as u64);
-        Error::integrity("not JSON of the accepted form").at(path).line(line).column(column).because(error)
-    })
+    #[test]
+    fn a_changed_or_missing_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        fs::write(path.join(CARD), "# A quite different card\n").unwrap();
+        assert!(ModelFolder::load(&path, "prior").unwrap_err().to_string().contains(CARD));
+        for name in [TOKENIZER, MANIFEST] {
+            let path = saved(folder.path());
+            fs::remove_file(path.join(name)).unwrap();
+            let error = ModelFolder::load(&path, "prior").unwrap_err();
+            assert_eq!(error.kind(), Kind::Integrity);
+            assert!(error.message().contains(&format!("`{name}` is missing")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_and_a_foreign_kind_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let error = ModelFolder::load(&path, "reward").unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.message().ends_with("is a prior, not a reward"), "{error}");
+        let manifest = fs::read_to_string(path.join(MANIFEST)).unwrap();
+        fs::write(path.join(MANIFEST), manifest.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        let error = ModelFolder::load(&path, "prior").unwrap_err();
+        assert!(error.message().contains("format 2 is newer than 1"), "{error}");
+        assert_eq!(error.hint_text(), Some("install a newer seqtilt"));
+    }
+
+    #[test]
+    fn a_manifest_cannot_reach_outside_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let manifest = fs::read_to_string(path.join(MANIFEST)).unwrap();
+        fs::write(path.join(MANIFEST), manifest.replace("\"CARD.md\"", "\"../CARD.md\"")).unwrap();
+        assert!(ModelFolder::load(&path, "prior").unwrap_err().message().contains("leaves the folder"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_a_folder_is_bad_data() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(ModelFolder::load(folder.path().join("none"), "prior").unwrap_err().kind(), Kind::Data);
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let model = ModelFolder::new("prior", &1, Tensors::new()).unwrap();
+        assert_eq!(model.save(&file).unwrap_err().kind(), Kind::Device);
+    }
 }

@@ -1,10 +1,10 @@
 //! A run's folder: locked, resumable, and the same bytes whether or not it was interrupted.
 
-use super::atomic::create_folder;
+use super::atomic::{create_folder, is_partial, remove_partials};
 use super::checkpoint::{Checkpoint, Mark};
 use super::diff::differences;
+use super::manifest::{FileHash, from_json, to_json};
 use super::metrics::Metrics;
-use super::model::{FileHash, from_json, to_json};
 use super::{Tensors, write_atomic};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,9 @@ impl RunFolder {
     pub fn open(path: impl AsRef<Path>, info: &RunInfo) -> Result<Self> {
         let path = path.as_ref().to_owned();
         create_folder(&path)?;
+        refuse_foreign(&path)?;
         let lock = lock(&path)?;
+        remove_partials(&path);
         let begun = match fs::read(path.join(RUN)) {
             Ok(bytes) => {
                 let run = path.join(RUN);
@@ -109,7 +111,6 @@ impl RunFolder {
                 true
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                refuse_foreign(&path)?;
                 write_atomic(path.join(RUN), &to_json(info)?)?;
                 false
             }
@@ -118,6 +119,7 @@ impl RunFolder {
         let state = match begun {
             true if path.join(DONE).exists() => {
                 check_done(&path)?;
+                remove_checkpoint(&path)?;
                 RunState::Finished
             }
             true => read_checkpoint(&path)?.map_or(RunState::Fresh, |point| RunState::Resumed(Box::new(point))),
@@ -177,6 +179,13 @@ impl RunFolder {
         write_atomic(self.path.join(CHECKPOINT), &point.encode()?)
     }
 
+    /// The error with which a run ends that was asked to stop after the checkpoint of `step` was written.
+    #[must_use]
+    pub fn interrupted(&self, step: u64) -> Error {
+        Error::interrupted(format!("stopped at step {step}; checkpoint written in `{}`", self.path.display()))
+            .hint("run the same command again to go on from there")
+    }
+
     /// Writes a file of the run, whole or not at all. The name may name sub-folders.
     ///
     /// # Errors
@@ -208,12 +217,7 @@ impl RunFolder {
             hashes.insert(name.to_owned(), FileHash::of(&bytes));
         }
         self.write(DONE, &to_json(&Done { format: FORMAT, files: hashes })?)?;
-        match fs::remove_file(self.path.join(CHECKPOINT)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::io("remove", self.path.join(CHECKPOINT), error))
-            }
-            _ => Ok(()),
-        }
+        remove_checkpoint(&self.path)
     }
 }
 
@@ -244,19 +248,28 @@ fn lock(folder: &Path) -> Result<File> {
 
 /// A folder that was not begun as a run must be empty: nothing of the user's is ever mixed with a run's files.
 fn refuse_foreign(folder: &Path) -> Result<()> {
-    let entries = fs::read_dir(folder).map_err(|error| Error::io("read", folder, error))?;
-    for entry in entries {
-        let name = entry.map_err(|error| Error::io("read", folder, error))?.file_name();
-        let name = name.to_string_lossy();
-        if name != LOCK && !name.starts_with(".partial-") {
-            return Err(Error::usage(format!(
-                "`{}` holds files that are not of a run, such as `{name}`",
-                folder.display()
-            ))
-            .hint("choose a new or empty folder with --out"));
+    let failed = |error| Error::io("read", folder, error);
+    let mut foreign = None;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        match name.as_str() {
+            RUN => return Ok(()),
+            LOCK => {}
+            _ if is_partial(&name) => {}
+            _ => foreign = Some(name),
         }
     }
-    Ok(())
+    let Some(name) = foreign else { return Ok(()) };
+    Err(Error::usage(format!("`{}` holds files that are not of a run, such as `{name}`", folder.display()))
+        .hint("choose a new or empty folder with --out"))
+}
+
+fn remove_checkpoint(folder: &Path) -> Result<()> {
+    let path = folder.join(CHECKPOINT);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a configuration that differs from the one that the run was begun with.
@@ -297,3 +310,6 @@ fn check_done(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ pub fn decode_tensors(bytes: &[u8], path: impl AsRef<Path>) -> Result<(Tensors, 
     };
     let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).map_err(broken)?;
     let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER_KEY)).cloned();
-    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
+    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
+        .map_err(|error| Error::integrity("holds a tensor that cannot be read").at(path).because(error))?;
     Ok((tensors.into_iter().collect(), header))
 }
 

@@ -1,4 +1,6 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod architecture;
+mod cli;
 mod data;

@@ -60,8 +60,13 @@ fn renamed(error: &Error, from: &str, to: &str) -> Error {
     }
 }
 
-/// Reads "unknown field `x`, expected one of `a`, `b`" and its shorter forms.
+/// Reads "unknown field `x`, expected one of `a`, `b`", its shorter forms, and toml's own "unexpected keys in table:
+/// x, available keys: a, b" for the fields of an enum's variant.
 fn mistyped<'a>(message: &'a str, beginning: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    if let Some(rest) = message.strip_prefix("unexpected keys in table: ") {
+        let (found, accepted) = rest.split_once(", available keys: ")?;
+        return Some((found.split(", ").next()?, accepted.split(", ").collect()));
+    }
     let mut quoted = message.strip_prefix(beginning)?.split('`').skip(1).step_by(2);
     let name = quoted.next()?;
     Some((name, quoted.collect()))
@@ -77,6 +82,8 @@ mod tests {
         assert_eq!(read("unknown field `x`, expected one of `a`, `b`, `c`"), Some(("x", vec!["a", "b", "c"])));
         assert_eq!(read("unknown field `x`, expected `a` or `b`"), Some(("x", vec!["a", "b"])));
         assert_eq!(read("unknown field `x`, there are no fields"), Some(("x", vec![])));
+        let table = "unexpected keys in table: x, y, available keys: a, b";
+        assert_eq!(read(table), Some(("x", vec!["a", "b"])));
         assert_eq!(read("invalid type: string \"`\", expected u32"), None);
     }
 
