@@ -9,6 +9,7 @@ mod certify;
 mod check;
 mod completions;
 mod context;
+mod data;
 mod device;
 mod doctor;
 mod drive;
@@ -57,11 +58,13 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Verb {
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
     Oracle(oracle::Args),
     Score(score::Args),
+    Data(data::Args),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -75,6 +78,7 @@ impl Verb {
             Self::Finetune(args) => finetune::run(*args, context),
             Self::Oracle(args) => oracle::run(args, context),
             Self::Score(args) => score::run(args, context),
+            Self::Data(args) => data::run(args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
