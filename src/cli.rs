@@ -13,6 +13,7 @@ mod data;
 mod device;
 mod doctor;
 mod drive;
+mod evaluate;
 mod families;
 mod finetune;
 mod input;
@@ -24,6 +25,7 @@ mod oracle;
 mod printer;
 mod progress;
 mod render;
+mod sample;
 mod score;
 mod settings;
 mod tilted;
@@ -62,6 +64,8 @@ struct Cli {
 enum Verb {
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
+    Sample(sample::Args),
+    Evaluate(Box<evaluate::Args>),
     Oracle(oracle::Args),
     Score(score::Args),
     Data(data::Args),
@@ -76,6 +80,8 @@ impl Verb {
         match self {
             Self::Pretrain(args) => pretrain::run(*args, context),
             Self::Finetune(args) => finetune::run(*args, context),
+            Self::Sample(args) => sample::run(args, context),
+            Self::Evaluate(args) => evaluate::run(*args, context),
             Self::Oracle(args) => oracle::run(args, context),
             Self::Score(args) => score::run(args, context),
             Self::Data(args) => data::run(args, context),

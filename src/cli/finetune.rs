@@ -4,7 +4,7 @@ mod job;
 mod page;
 mod settings;
 
-pub(super) use job::{Job, Outcome, POINTS};
+pub(super) use job::{Job, Outcome};
 pub(super) use page::{frontier_plot, progress_plot};
 pub(super) use settings::{Args, Tuning};
 

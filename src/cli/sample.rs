@@ -1,0 +1,144 @@
+//! `seqtilt sample`
+
+use super::check::within;
+use super::context::Context;
+use super::printer;
+use super::tilted::Sampler;
+use crate::diffusion::{Chain as _, Decode, Grid, SampleConfig, SolverKind, sample};
+use crate::error::{Error, Result};
+use crate::finetune::roll_out;
+use crate::nn::Pool;
+use crate::sequence::{Alphabet, Sequence};
+use crate::store::{open_prior, write_atomic};
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt sample --prior tfbind8-prior --count 1000 > samples.fasta
+  seqtilt sample --control tilted --count 5000 --out designs.csv
+                                    from a fine-tuned sampler, with each path's log-ratio
+  seqtilt sample --prior prior --eta 0 --solver heun --steps 20
+                                    the probability-flow ODE, second order";
+
+/// Draw sequences from a prior or a fine-tuned sampler
+#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Args {
+    /// Prior: a folder, or a built-in one by name
+    #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "control")]
+    prior: Option<String>,
+    /// Folder that `finetune` wrote
+    #[arg(long, value_name = "FOLDER")]
+    control: Option<PathBuf>,
+    /// Sequences to draw [default: 100]
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// File to write, .csv or .fasta [default: FASTA on standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Share of noise: 1 the reverse SDE, 0 the probability-flow ODE; priors only [default: 1]
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    eta: Option<f64>,
+    /// Steps; priors only [default: the prior's]
+    #[arg(long, value_name = "K")]
+    steps: Option<usize>,
+    /// Solver: ancestral, euler or heun; priors only [default: the prior's]
+    #[arg(long, value_name = "NAME")]
+    solver: Option<String>,
+    /// Spread of the steps: time, log-snr or information; priors only [default: the prior's]
+    #[arg(long, value_name = "NAME")]
+    grid: Option<String>,
+    /// How letters are read off: hard or draw [default: hard]
+    #[arg(long, value_name = "NAME")]
+    decode: Option<String>,
+}
+
+/// One drawn sequence.
+#[derive(Serialize)]
+struct Drawn {
+    id: String,
+    sequence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_ratio: Option<f64>,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let args = context.settings(&["sample"], args)?;
+    let count = within("count", args.count.unwrap_or(100), 1..=100_000_000)?;
+    let pool = Pool::new(context.threads)?;
+    let seed = context.seed().child("sample");
+    let decode = match args.decode.as_deref() {
+        None | Some("hard") => Decode::Hard,
+        Some("draw") => Decode::Draw,
+        Some(name) => return Err(Error::usage(format!("unknown decode `{name}`; accepted: `hard`, `draw`"))),
+    };
+    let (alphabet, drawn) = match (&args.prior, &args.control) {
+        (Some(name), None) => {
+            let (prior, _) = open_prior(name, &context.device()?)?;
+            let config = SampleConfig {
+                steps: args.steps.map(|steps| within("steps", steps, 1..=100_000)).transpose()?,
+                grid: args.grid.as_deref().map(Grid::named).transpose()?,
+                solver: args.solver.as_deref().map(SolverKind::named).transpose()?,
+                eta: args.eta,
+                decode,
+            };
+            let drawn = sample(&prior, &config, count, seed, &pool)?;
+            (prior.alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
+        }
+        (None, Some(folder)) => {
+            if args.eta.is_some() || args.steps.is_some() || args.solver.is_some() || args.grid.is_some() {
+                let message = "a fine-tuned sampler runs on the very chain it was trained on; `--eta`, `--steps`, \
+                               `--solver` and `--grid` are for priors";
+                return Err(Error::usage(message).hint("leave them out, or run `seqtilt finetune` with --chain-steps"));
+            }
+            let sampler = Sampler::open(folder, &context.device()?)?;
+            let (chain, control) = (&sampler.chain, sampler.control()?);
+            let read = |x: &Tensor| -> Result<Vec<Sequence>> {
+                decode.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.child("decode").rng())
+            };
+            let paths = roll_out(chain, Some(&control), count, seed, &pool, read)?;
+            let rows = paths.ends.into_iter().zip(paths.log_ratio.into_iter().map(Some)).collect();
+            (chain.prior().alphabet().clone(), rows)
+        }
+        _ => {
+            return Err(Error::usage("`sample` needs `--prior` or `--control`")
+                .hint("for example: seqtilt sample --prior tfbind8-prior --count 10"));
+        }
+    };
+    write(&args, drawn, &alphabet, context)
+}
+
+fn write(args: &Args, drawn: Vec<(Sequence, Option<f64>)>, alphabet: &Alphabet, context: &Context) -> Result<()> {
+    let rows: Vec<Drawn> = (1..)
+        .zip(drawn)
+        .map(|(n, (sequence, log_ratio))| Drawn { id: format!("s{n}"), sequence: sequence.text(alphabet), log_ratio })
+        .collect();
+    let csv = args.out.as_ref().and_then(|out| out.extension()).is_some_and(|kind| kind.eq_ignore_ascii_case("csv"));
+    if context.json {
+        return printer::json(&rows);
+    }
+    let mut text = String::new();
+    if csv {
+        text.push_str("id,sequence,log_ratio\n");
+    }
+    for row in &rows {
+        let ratio = row.log_ratio.map_or_else(String::new, |ratio| format!("{ratio:.6}"));
+        let _ = match (csv, row.log_ratio) {
+            (true, _) => writeln!(text, "{},{},{ratio}", row.id, row.sequence),
+            (false, Some(_)) => writeln!(text, ">{} log_ratio={ratio}\n{}", row.id, row.sequence),
+            (false, None) => writeln!(text, ">{}\n{}", row.id, row.sequence),
+        };
+    }
+    match &args.out {
+        None => printer::bytes(text.as_bytes()),
+        Some(out) => {
+            write_atomic(out, text.as_bytes())?;
+            context.note(format!("wrote {} sequences to `{}`", rows.len(), out.display()));
+            Ok(())
+        }
+    }
+}
