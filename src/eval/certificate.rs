@@ -42,13 +42,13 @@ pub struct Certificate {
     pub log_z: Estimate,
     /// log Z from the tuned chain, log mean e^{r/α − L}; must agree with [`Self::log_z`].
     pub log_z_tuned: Estimate,
-    /// E_u[r].
+    /// `E_u[r]`.
     pub mean_reward: Estimate,
-    /// E_u[L], in nats.
+    /// `E_u[L]`, in nats.
     pub path_kl: Estimate,
-    /// E_u[Σ ½|u|²], in nats; equals [`Self::path_kl`] in expectation.
+    /// `E_u[Σ ½|u|²]`, in nats; equals [`Self::path_kl`] in expectation.
     pub path_cost: Estimate,
-    /// How many standard errors E[L] lies above E[Σ ½|u|²].
+    /// How many standard errors `E[L]` lies above `E[Σ ½|u|²]`.
     pub agreement: f64,
     /// KL(Pᵘ‖P*), in nats; at least 0 up to its standard error.
     pub gap: Estimate,
@@ -124,7 +124,7 @@ impl Certificate {
         Estimate { value: self.log_z_tuned.value - self.log_z.value, se }.z(0.0)
     }
 
-    /// Whether the numbers can be true: E[L] and E[Σ ½|u|²] agree within four standard errors, and so does the gap with
+    /// Whether the numbers can be true: `E[L]` and `E[Σ ½|u|²]` agree within four standard errors, and so does the gap with
     /// being at least 0 (judged only where log Z is [reliable](Self::is_reliable)). Otherwise a log-ratio is wrong.
     #[must_use]
     pub fn is_consistent(&self) -> bool {

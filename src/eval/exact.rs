@@ -32,13 +32,13 @@ pub struct Tilt {
     pub probabilities: Vec<f64>,
     /// log Z, in nats.
     pub log_z: f64,
-    /// E_q[r].
+    /// `E_q[r]`.
     pub mean_reward: f64,
     /// KL(q*‖p), in nats.
     pub kl: f64,
     /// Effective share of draws from the prior, `1 / Σ q²/p`, in (0, 1]; times n it is the effective size of n draws.
     pub ess: f64,
-    /// J* = α log Z, the best value of E[r] − α KL.
+    /// J* = α log Z, the best value of `E[r] − α KL`.
     pub value: f64,
 }
 

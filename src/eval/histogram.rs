@@ -342,6 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn a_sampled_prior_leaves_kl_without_bias() {
+        let (p, q) = laws();
+        let exact: f64 = q.iter().zip(&p).map(|(q, p)| q * (q / p).ln()).sum();
+        let repeats: Vec<SampledKl> = (0..20)
+            .map(|i| drawn(&q, 10_000, &format!("q {i}")).kl_to_sampled(&drawn(&p, 10_000, &format!("p {i}"))))
+            .collect();
+        let mean = Estimate::of(repeats.iter().map(|r| r.kl.value));
+        // either correction, 255/20,000 and log(1 + 256/20,000), is 0.0127 nats: many standard errors of this mean
+        assert!(mean.se < 0.003 && mean.z(exact).abs() < 3.0, "{mean} against {exact}");
+        let claimed = Estimate::of(repeats.iter().map(|r| r.kl.se)).value / 20_f64.sqrt();
+        // the spread of twenty repeats has a relative standard error of 1/√38 = 0.16; three of them
+        assert!((mean.se / claimed - 1.0).abs() < 0.5, "seen {}, claimed {claimed}", mean.se);
+    }
+
+    #[test]
     fn excluded_sequences_make_kl_infinite_and_sizes_are_checked() {
         let (mut p, _) = laws();
         let sample = drawn(&p, 1_000, "excluded");

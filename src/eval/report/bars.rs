@@ -65,10 +65,10 @@ impl Bars {
         let keys: Vec<Key> = self.groups.iter().enumerate().map(|(i, g)| Key::new(&g.name, i, Swatch::Block)).collect();
         let thick = if self.groups.len() > 1 { 13.0 } else { 18.0 };
         let row = thick * self.groups.len() as f64 + 12.0;
-        let legend = if keys.len() > 1 { 26.0 } else { 6.0 };
+        let legend = if keys.len() > 1 { 32.0 } else { 6.0 };
         let height = legend + row * self.categories.len() as f64 + 48.0;
         let mut svg = Svg::new(WIDTH, height, &self.title);
-        let top = frame::legend(&mut svg, &keys).max(6.0);
+        let top = frame::legend(&mut svg, &keys) + 6.0;
         let left = self.categories.iter().map(|c| text_width(c)).fold(20.0, f64::max).min(200.0) + 16.0;
         let bottom = top + row * self.categories.len() as f64 + 4.0;
         let scale =

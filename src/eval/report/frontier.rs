@@ -93,7 +93,7 @@ impl FrontierPlot {
     fn draw_curve(&self, frame: &mut Frame) {
         let [_, top, ..] = frame.area();
         let line = || self.curve.iter().map(|p| frame.at(p.x, p.y)).filter(|(x, y)| x.is_finite() && y.is_finite());
-        let (Some(first), Some(last)) = (line().next(), line().last()) else { return };
+        let (Some(first), Some(last)) = (line().next(), line().next_back()) else { return };
         let above = line().chain([(last.0, top), (first.0, top)]);
         let (area, d) = (polyline(above), polyline(line()));
         frame.clipped(&area, "beyond", Some("no sampler can reach here"));
@@ -198,7 +198,7 @@ fn overlap(a: &Place, b: &Place) -> bool {
 fn arrow(frame: &mut Frame, from: (f64, f64), to: (f64, f64)) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy);
-    if !(length > 26.0) {
+    if length.is_nan() || length <= 26.0 {
         return;
     }
     let (ux, uy) = (dx / length, dy / length);

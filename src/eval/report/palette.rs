@@ -37,13 +37,10 @@ pub(super) fn sequential(share: f64) -> String {
 /// The class of a letter in a logo: by base for nucleic acids, by side chain for proteins.
 pub(super) fn letter(letter: char, nucleic: bool) -> &'static str {
     match (nucleic, letter) {
-        (true, 'A') => "la",
-        (true, 'C') => "lc",
+        (true, 'A') | (false, 'G' | 'S' | 'T' | 'Y' | 'C') => "la",
+        (true, 'C') | (false, 'K' | 'R' | 'H') => "lc",
         (true, 'G') => "lg",
-        (true, 'T' | 'U') => "lt",
-        (false, 'G' | 'S' | 'T' | 'Y' | 'C') => "la",
-        (false, 'K' | 'R' | 'H') => "lc",
-        (false, 'D' | 'E') => "lt",
+        (true, 'T' | 'U') | (false, 'D' | 'E') => "lt",
         (false, 'N' | 'Q') => "lp",
         _ => "lk",
     }

@@ -90,7 +90,7 @@ impl Scale {
             (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         }
         let digits = (-step.log10().floor()).max(0.0) as usize;
-        let digits = if (step * 10_f64.powi(digits as i32)).fract().abs() > 1e-6 { digits + 1 } else { digits };
+        let digits = if (step * 10_f64.powf(digits as f64)).fract().abs() > 1e-6 { digits + 1 } else { digits };
         let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
         let ticks = (first..=last)
             .map(|i| i as f64 * step)

@@ -43,7 +43,7 @@ pub(super) fn figure(value: f64, digits: usize) -> String {
         };
     }
     let size = value.abs();
-    let text = if size != 0.0 && (size >= 1e7 || size < 0.5 * 0.1_f64.powi(digits as i32)) {
+    let text = if size != 0.0 && (size >= 1e7 || size < 0.5 * 0.1_f64.powf(digits as f64)) {
         format!("{value:.2e}")
     } else {
         format!("{value:.digits$}")
