@@ -52,7 +52,7 @@ Examples:
   seqtilt data verify                   every data set that is on this machine
   seqtilt data verify tfbind8           one; exit code 7 when its file was changed";
 
-/// Fetch, import, describe, split and check data sets: public ones by name, and your own tables
+/// Fetch, import, describe, split and check data sets and your own tables
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Args {
@@ -140,7 +140,7 @@ struct SplitSettings {
     /// Folder for the parts
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// How to divide: at random with equal sequences together; with both strands together too; by value [default: random]
+    /// How to divide [default: random]
     #[arg(long, value_name = "RULE")]
     by: Option<Rule>,
     /// Shares of train, valid and test, which sum to 1 [default: 0.8,0.1,0.1]
@@ -157,8 +157,11 @@ struct SplitSettings {
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Rule {
+    /// Shares drawn at random; equal sequences stay together
     Random,
+    /// As random; both strands of a molecule stay together
     Strands,
+    /// By value, into low and high
     Quantile,
 }
 

@@ -80,7 +80,8 @@ fn header_lines(text: &str) -> impl Iterator<Item = u64> {
     (1_u64..).zip(text.lines()).filter(|(_, line)| line.starts_with('>')).map(|(number, _)| number)
 }
 
-/// Writes records as FASTA, one line a sequence; the value follows the id as `value=…` where there is one.
+/// Writes records as FASTA, one line a sequence; the value follows the id as `value=…` where there is one. Blanks in an
+/// id, which would end it, become `_`.
 ///
 /// ```
 /// use seqtilt::sequence::{read_str, write_fasta, ReadOptions};
@@ -99,7 +100,8 @@ pub fn write_fasta(out: impl Write, records: &Records) -> Result<()> {
     for row in &records.rows {
         let description = row.value.map(|value| format!("value={value}"));
         let text = row.sequence.text(&records.alphabet);
-        writer.write(&row.id, description.as_deref(), text.as_bytes()).map_err(failed)?;
+        let id = row.id.replace(char::is_whitespace, "_");
+        writer.write(&id, description.as_deref(), text.as_bytes()).map_err(failed)?;
     }
     writer.flush().map_err(failed)
 }

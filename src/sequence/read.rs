@@ -1,7 +1,7 @@
 //! One entry for every sequence file a user may have.
 
 use super::{Alphabet, Numbering, Records, Table, fasta, source, table};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::Path;
 
 /// What a reader may be told; everything left out is decided from the file and reported.
@@ -27,6 +27,15 @@ pub struct ReadOptions {
     pub skip_invalid: bool,
 }
 
+impl ReadOptions {
+    /// A column that is asked for by name, if any is.
+    fn named_column(&self) -> Option<&str> {
+        let columns =
+            [&self.sequence_column, &self.value_column, &self.sd_column, &self.id_column, &self.mutations_column];
+        columns.into_iter().find_map(Option::as_deref)
+    }
+}
+
 /// Reads FASTA, CSV, TSV, ProteinGym, k-mer and genotype tables, plain or gzip, told apart by content.
 ///
 /// # Errors
@@ -50,6 +59,10 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Records> {
 /// As [`read_file`].
 pub fn read_str(text: &str, path: Option<&Path>, options: &ReadOptions) -> Result<Records> {
     if text.trim_start().starts_with('>') {
+        if let Some(name) = options.named_column() {
+            return Err(Error::usage(format!("column `{name}` was asked for, but a FASTA file has no columns"))
+                .hint("leave out the names of columns, or use a CSV or TSV file"));
+        }
         return fasta::read_records(text, path, options);
     }
     let mut parsed = Table::parse(text, path)?;

@@ -123,6 +123,14 @@ fn fasta_faults_are_placed_and_final_stops_removed() {
     let records = read("a.fa", b">a\nMKV*\n>b\nM*K\n", &plain()).unwrap();
     assert_eq!((records.len(), records.report.skipped["stop"]), (1, 1));
     assert!(records.values().is_err());
+    let records = read("a.fa", b">a b\r\nACG\r\nT\r\n>c\r\nAC\r\n", &plain()).unwrap();
+    assert_eq!(
+        records.rows.iter().map(|row| (row.id.as_str(), row.sequence.len())).collect::<Vec<_>>(),
+        [("a", 4), ("c", 2)]
+    );
+    let named = ReadOptions { value_column: Some("fitness".into()), ..plain() };
+    let error = read("a.fa", b">a\nACGT\n", &named).unwrap_err();
+    assert!(error.message().contains("a FASTA file has no columns"), "{error}");
 }
 
 #[test]
@@ -136,6 +144,9 @@ fn proteingym_tables_carry_their_mutations() {
     let options = ReadOptions { wild_type: Some("MAV".into()), ..plain() };
     let made = read("assay.csv", bare, &options).unwrap();
     assert_eq!(made.sequences(), records.sequences());
+    assert_eq!(read("assay.csv", text, &options).unwrap().rows, records.rows);
+    let contradicting = b"mutant,mutated_sequence,DMS_score\nA2D,MDV,0.5\nA2C,MAV,-1\n";
+    refused("assay.csv", contradicting, &options, "3:1:", "`A2C` of the wild type do not make");
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Layout {
             Some(name) => table.column(name).map(Some),
             None => Ok(table.find(names)),
         };
-        let strands = if options.sequence_column.is_none() { strand_columns(table) } else { None };
+        let named = [&options.sequence_column, &options.id_column, &options.sd_column, &options.mutations_column];
+        let strands = if named.iter().all(|name| name.is_none()) { strand_columns(table) } else { None };
         let value = match (&options.value_column, strands) {
             (None, Some(_)) => Some(table.column("E-score")?),
             _ => role(&options.value_column, VALUE)?,

@@ -142,7 +142,11 @@ impl Reader<'_> {
         }
         let mutations = self.mutations(row)?;
         let sequence = match self.layout.sequence {
-            Some(column) => parse_sequence(row, column, &self.alphabet)?,
+            Some(column) => {
+                let sequence = parse_sequence(row, column, &self.alphabet)?;
+                self.check_mutations(row, &mutations, &sequence)?;
+                sequence
+            }
             None => self.mutant(&mutations)?,
         };
         let value = self.layout.value.map(|column| self.number(row, column)).transpose()?;
@@ -170,6 +174,16 @@ impl Reader<'_> {
     fn mutations(&self, row: &Row) -> RowResult<Vec<Mutation>> {
         let (Some(column), Some(_)) = (self.layout.mutations, &self.wild_type) else { return Ok(Vec::new()) };
         parse_mutations(row.get(column)).map_err(|error| Fault::new("mutation", error.column(column as u64 + 1)))
+    }
+
+    /// Where a row has both, its mutations must make its sequence of the wild type.
+    fn check_mutations(&self, row: &Row, mutations: &[Mutation], sequence: &Sequence) -> RowResult<()> {
+        let (Some(column), Some(_)) = (self.layout.mutations, &self.wild_type) else { return Ok(()) };
+        if self.mutant(mutations)? == *sequence {
+            return Ok(());
+        }
+        let message = format!("mutations `{}` of the wild type do not make the row's sequence", row.get(column));
+        Err(Fault::new("mutation", Error::data(message).column(column as u64 + 1)))
     }
 
     fn mutant(&self, mutations: &[Mutation]) -> RowResult<Sequence> {
