@@ -11,17 +11,17 @@ use std::sync::{Mutex, PoisonError};
 /// Settings of [`AdamW`] other than the learning rate of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
-    /// The learning rate that schedules start from.
+    /// The learning rate that schedules start from: the size of a first step of each weight. Default 1e-3.
     pub lr: f64,
-    /// Decay of the mean of gradients.
+    /// Decay of the mean of gradients, in [0, 1). Default 0.9.
     pub beta1: f64,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the mean of squared gradients, in [0, 1). Default 0.999.
     pub beta2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square, positive. Default 1e-8.
     pub eps: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay, as a share of the weight for each unit of learning rate. Default 0.
     pub weight_decay: f64,
-    /// Longest gradient, over all parameters, that is not scaled down; `None` never scales.
+    /// Longest gradient, over all parameters, that is not scaled down; `None`, the default, never scales.
     pub clip_norm: Option<f64>,
 }
 
