@@ -1,1 +1,55 @@
 //! Ground truth: never differentiated, always counted.
+//!
+//! An oracle is named `KIND:ARGUMENT`, such as `table:assay.csv` or `model:models/tfbind8-reward`; [`ORACLES`] lists the
+//! kinds and [`open`] opens one.
+
+mod cache;
+mod info;
+mod kind;
+mod metered;
+mod model;
+mod outcome;
+mod table;
+
+pub use cache::Cache;
+pub use info::OracleInfo;
+pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
+pub use metered::{Metered, Usage};
+pub use model::Model;
+pub use outcome::{Bound, Outcome};
+pub use table::Table;
+
+use crate::error::Result;
+use crate::sequence::Sequence;
+
+/// Something that says how good a sequence is; higher is better.
+///
+/// ```
+/// use seqtilt::oracle::{Oracle, Outcome, Table};
+/// use seqtilt::sequence::{Alphabet, Sequence};
+/// let dna = Alphabet::dna();
+/// let word = Sequence::parse("AGGTATCA", &dna)?;
+/// let mut oracle = Table::new("assay", dna, [(word.clone(), 1.0)])?;
+/// assert_eq!(oracle.evaluate(&[word])?, [Outcome::exact(1.0)]);
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+pub trait Oracle {
+    /// What it is and which sequences it takes.
+    fn info(&self) -> &OracleInfo;
+
+    /// One outcome for each sequence, in order.
+    ///
+    /// # Errors
+    /// When the oracle as a whole cannot answer; what goes wrong with one sequence is its [`Outcome`].
+    fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>>;
+}
+
+impl<O: Oracle + ?Sized> Oracle for Box<O> {
+    fn info(&self) -> &OracleInfo {
+        (**self).info()
+    }
+
+    fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
+        (**self).evaluate(batch)
+    }
+}

@@ -1,1 +1,50 @@
 //! Differentiable reward models.
+//!
+//! A reward is a table that is complete ([`Multilinear`]) or an [`Ensemble`] of networks trained on measured sequences
+//! by a [`Trainer`].
+
+mod ensemble;
+mod member;
+mod multilinear;
+mod relaxed;
+mod report;
+mod train;
+mod training_set;
+
+pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standardisation};
+pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
+pub use multilinear::Multilinear;
+pub use relaxed::one_hot;
+pub use report::{AtDistance, HeldOut, held_out};
+pub use train::{InputNoise, Loss, TrainConfig, Trainer};
+pub use training_set::TrainingSet;
+
+use crate::error::{Error, Result};
+use candle_core::Tensor;
+
+/// A differentiable score of relaxed sequences; higher is better.
+///
+/// # Shapes
+/// Probabilities (B, L, V), rows on the simplex, to rewards (B,). The gradient flows to the probabilities only: a
+/// reward's own parameters are frozen.
+pub trait Reward: Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// r(p) for every sequence of the batch, in the type of the probabilities.
+    ///
+    /// # Errors
+    /// When the shape does not fit, or a tensor operation fails.
+    fn reward(&self, probs: &Tensor) -> Result<Tensor>;
+}
+
+/// Checks (B, L, V); a `length` of `None` accepts any L.
+fn check_shape(probs: &Tensor, length: Option<usize>, letters: usize) -> Result<()> {
+    match probs.dims() {
+        [_, l, v] if *v == letters && length.is_none_or(|length| length == *l) => Ok(()),
+        got => {
+            let length = length.map_or_else(|| "L".to_owned(), |length| length.to_string());
+            Err(Error::usage(format!("the reward reads probabilities of shape (B, {length}, {letters}), got {got:?}")))
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The running average of weights.
+
+use super::params::{Params, Tensors};
+use crate::error::{Error, Result};
+
+/// An exponential moving average of the parameters.
+///
+/// ```text
+/// e ← γ e + (1 − γ) w
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ema {
+    weights: Tensors,
+    decay: f64,
+}
+
+impl Ema {
+    /// An average that starts at the current weights.
+    ///
+    /// # Errors
+    /// A usage error when `decay` is not in [0, 1), or when a copy fails.
+    pub fn new(params: &Params, decay: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&decay) {
+            return Err(Error::usage(format!("decay `{decay}` of an average is out of range; [0, 1) is accepted")));
+        }
+        Ok(Self { weights: params.snapshot()?, decay })
+    }
+
+    /// Takes the current weights into the average.
+    ///
+    /// # Errors
+    /// When the parameters are not those the average started with.
+    pub fn update(&mut self, params: &Params) -> Result<()> {
+        for (name, var) in params.vars() {
+            let average = self
+                .weights
+                .get_mut(&name)
+                .ok_or_else(|| Error::integrity(format!("the average does not hold parameter `{name}`")))?;
+            *average = ((&*average * self.decay)? + (var.as_detached_tensor() * (1.0 - self.decay))?)?.detach();
+        }
+        Ok(())
+    }
+
+    /// The average, by full name.
+    #[must_use]
+    pub fn weights(&self) -> &Tensors {
+        &self.weights
+    }
+
+    /// Continues from the [`Ema::weights`] of an earlier run.
+    ///
+    /// # Errors
+    /// An integrity error when names or shapes differ; nothing is changed then.
+    pub fn restore(&mut self, weights: &Tensors) -> Result<()> {
+        let same = weights.len() == self.weights.len()
+            && weights.iter().zip(&self.weights).all(|(a, b)| a.0 == b.0 && a.1.shape() == b.1.shape());
+        if !same {
+            return Err(Error::integrity("the stored average belongs to other parameters"));
+        }
+        self.weights =
+            weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Init, check};
+
+    #[test]
+    fn two_updates_weigh_the_past_by_the_decay() {
+        let params = check::params();
+        params.get("w", 1, Init::Const(1.0)).unwrap();
+        let mut ema = Ema::new(&params, 0.9).unwrap();
+        let var = params.vars()[0].1.clone();
+        var.set(&(var.ones_like().unwrap() * 11.0).unwrap()).unwrap();
+        ema.update(&params).unwrap();
+        ema.update(&params).unwrap();
+        let value = ema.weights()["w"].to_vec1::<f64>().unwrap()[0];
+        assert!((value - (0.81 + 0.19 * 11.0)).abs() < 1e-12, "{value}");
+        let mut resumed = Ema::new(&params, 0.9).unwrap();
+        resumed.restore(ema.weights()).unwrap();
+        assert_eq!(resumed.weights()["w"].to_vec1::<f64>().unwrap(), [value]);
+        assert!(resumed.restore(&Tensors::new()).is_err());
+        assert!(Ema::new(&params, 1.0).is_err());
+    }
+}

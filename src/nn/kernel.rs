@@ -1,0 +1,56 @@
+//! Fused operations for f32 on the CPU, each with a hand-written backward pass.
+//!
+//! A layer asks [`fused`] whether its operands qualify, and composes candle operations otherwise (f64, other devices).
+//! Everything here runs on the calling thread. Vector instructions are chosen at run time.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a body must be inlined into each of its copies to be compiled for their processor"
+)]
+
+mod adamw;
+mod arrays;
+mod attention;
+mod conv;
+mod cross_entropy;
+mod gate;
+mod gelu;
+mod linear;
+mod matmul;
+mod norm;
+mod simd;
+mod softmax;
+
+pub(crate) use adamw::{Rates, adamw};
+pub(crate) use attention::attention;
+pub(crate) use conv::conv1d;
+pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use gate::gate;
+pub(crate) use gelu::gelu;
+pub(crate) use linear::linear;
+pub(crate) use norm::{affine_norm, modulated_norm, plain_norm};
+pub(crate) use softmax::softmax;
+
+use candle_core::{DType, Tensor};
+use std::cell::Cell;
+
+thread_local! {
+    static COMPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the fused forms take these operands.
+pub(crate) fn fused(operands: &[&Tensor]) -> bool {
+    !COMPOSED.get() && operands.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
+}
+
+/// Runs `work` with every layer composed of candle operations on this thread, for comparisons.
+pub fn composed<T>(work: impl FnOnce() -> T) -> T {
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            COMPOSED.set(self.0);
+        }
+    }
+    let _reset = Reset(COMPOSED.replace(true));
+    work()
+}

@@ -1,0 +1,125 @@
+//! Attention of all heads, read in place from the joint projection of queries, keys and values.
+
+mod long;
+mod short;
+
+use super::arrays::{gradient, operand, result, values};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use std::sync::OnceLock;
+
+/// Longest sequence for which plain loops beat matrix products.
+const SHORT: usize = 24;
+
+/// Attention for qkv (B, L, 3d) and a mask (B, L), to (B, L, d).
+pub(crate) fn attention(qkv: &Tensor, mask: Option<&Tensor>, heads: usize) -> Result<Tensor> {
+    let (batch, length, width) = qkv.dims3()?;
+    let bias = match mask {
+        Some(mask) if mask.dims() == [batch, length] => {
+            let masked = super::super::attention::MASKED;
+            mask.to_dtype(candle_core::DType::F32)?.affine(-masked, masked)?.flatten_all()?.to_vec1()?
+        }
+        Some(mask) => candle_core::bail!("a mask of shape {:?} does not fit {:?}", mask.dims(), qkv.dims()),
+        None => vec![0.0; batch * length],
+    };
+    let sizes = Sizes { batch, length, dim: width / 3, heads };
+    let kept = (length <= SHORT && qkv.track_op()).then(OnceLock::new);
+    qkv.contiguous()?.apply_op1(Attention { sizes, bias, kept })
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::nn::kernel) struct Sizes {
+    batch: usize,
+    length: usize,
+    dim: usize,
+    heads: usize,
+}
+
+impl Sizes {
+    fn head_dim(self) -> usize {
+        self.dim / self.heads
+    }
+
+    fn scale(self) -> f32 {
+        1.0 / (self.head_dim() as f32).sqrt()
+    }
+}
+
+struct Attention {
+    sizes: Sizes,
+    /// Added to the scores of each position, (B, L).
+    bias: Vec<f32>,
+    /// Probabilities of the forward pass of a short sequence; a long one computes them again.
+    kept: Option<OnceLock<Vec<f32>>>,
+}
+
+impl CustomOp1 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let sizes = self.sizes;
+        let qkv = operand(qkv, layout)?;
+        let mut out = vec![0.0; sizes.batch * sizes.length * sizes.dim];
+        if sizes.length > SHORT {
+            long::forward(&mut out, qkv, &self.bias, sizes);
+        } else {
+            let mut kept = vec![0.0; if self.kept.is_some() { short::kept_len(sizes) } else { 0 }];
+            short::forward(&mut out, &mut kept, qkv, &self.bias, sizes);
+            if let Some(cell) = &self.kept {
+                let _ = cell.set(kept);
+            }
+        }
+        Ok(result(out, (sizes.batch, sizes.length, sizes.dim)))
+    }
+
+    fn bwd(&self, qkv: &Tensor, _out: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let g = g.contiguous()?;
+        let mut d_qkv = vec![0.0; qkv.elem_count()];
+        if self.sizes.length > SHORT {
+            long::backward(&mut d_qkv, &values(qkv)?, &values(&g)?, &self.bias, self.sizes);
+        } else {
+            let Some(kept) = self.kept.as_ref().and_then(OnceLock::get) else {
+                candle_core::bail!("no probabilities were kept for the backward pass")
+            };
+            short::backward(&mut d_qkv, kept, &values(qkv)?, &values(&g)?, self.sizes);
+        }
+        Ok(Some(gradient(d_qkv, qkv)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::nn::{SelfAttention, check};
+    use candle_core::{Device, Tensor};
+    use proptest::prelude::*;
+
+    fn compare(batch: usize, length: usize, heads: usize, head_dim: usize, masked: bool, seed: u64) {
+        let params = check::params_f32();
+        let layer = SelfAttention::new(&params, heads * head_dim, heads).unwrap();
+        let x = check::normal_f32(seed, &[batch, length, heads * head_dim]);
+        let mask: Vec<f32> = (0..batch * length).map(|i| f32::from(u8::from(i % 5 != 3 || i == 0))).collect();
+        let mask = Tensor::from_vec(mask, (batch, length), &Device::Cpu).unwrap();
+        let mask = masked.then_some(&mask);
+        check::layer_against_composed(&params, &[x], |x| layer.forward(&x[0], mask));
+    }
+
+    proptest! {
+        #![proptest_config(check::cases())]
+
+        #[test]
+        fn short_sequences_agree_with_the_composed_form(
+            (batch, length, heads, head_dim) in (1_usize..4, 1_usize..25, 1_usize..4, 1_usize..20), masked: bool,
+            seed in 0_u64..1000,
+        ) {
+            compare(batch, length, heads, head_dim, masked, seed);
+        }
+    }
+
+    #[test]
+    fn long_sequences_agree_with_the_composed_form() {
+        for (length, head_dim, masked) in [(25, 4, false), (40, 7, true), (33, 16, true)] {
+            compare(2, length, 2, head_dim, masked, length as u64);
+        }
+    }
+}
