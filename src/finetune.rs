@@ -16,5 +16,5 @@ pub use control::Control;
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};
-pub use token_control::{ControlConfig, ControlKind, TokenControl};
-pub use training::{FinetuneConfig, Finetuning, ObjectiveKind};
+pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
+pub use training::{FinetuneConfig, Finetuning, OBJECTIVES, ObjectiveKind};

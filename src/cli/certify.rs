@@ -69,7 +69,13 @@ impl Base {
     ///
     /// # Errors
     /// When a tensor operation fails.
-    pub(super) fn draw(chain: &DiffusionChain, reward: &dyn Reward, count: usize, seed: Seed, pool: &Pool) -> Result<Self> {
+    pub(super) fn draw(
+        chain: &DiffusionChain,
+        reward: &dyn Reward,
+        count: usize,
+        seed: Seed,
+        pool: &Pool,
+    ) -> Result<Self> {
         let paths = scored_paths(chain, None, reward, count, seed, pool)?;
         let law = match Self::enumerate(chain, reward, pool)? {
             None => None,
@@ -247,7 +253,10 @@ impl fmt::Display for Verdict {
                     "total variation".to_owned(),
                     format!(
                         "{:.4} ± {:.4} to the exact tilt (bias-corrected; raw {:.4}, sampling floor {:.4})",
-                        e.total_variation.corrected, e.total_variation.se, e.total_variation.plain, e.total_variation.floor
+                        e.total_variation.corrected,
+                        e.total_variation.se,
+                        e.total_variation.plain,
+                        e.total_variation.floor
                     ),
                 ],
             ]);

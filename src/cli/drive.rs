@@ -30,8 +30,11 @@ pub(super) fn drive(
     while training.done() < training.total() {
         if flow.is_break() {
             run.save_checkpoint(training.done(), &Value::Null, training.state()?)?;
-            return Err(Error::interrupted(format!("stopped after step {}; a checkpoint was written", training.done()))
-                .hint("the same command goes on from there"));
+            return Err(Error::interrupted(format!(
+                "stopped after step {}; a checkpoint was written",
+                training.done()
+            ))
+            .hint("the same command goes on from there"));
         }
         let figures = training.step()?;
         run.metric(&line(training.done(), &figures))?;

@@ -117,12 +117,15 @@ fn measure(
     };
     let mut scores = Vec::new();
     if let Some(name) = &args.oracle {
-        let options =
-            OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+        let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
         let mut oracle = name.parse::<OracleName>()?.open(&options)?;
         if oracle.info().alphabet != *alphabet {
-            return Err(Error::data(format!("`{set}` is {}, `{name}` takes {}", alphabet.name(), oracle.info().alphabet.name()))
-                .hint("name the set's alphabet with --alphabet"));
+            return Err(Error::data(format!(
+                "`{set}` is {}, `{name}` takes {}",
+                alphabet.name(),
+                oracle.info().alphabet.name()
+            ))
+            .hint("name the set's alphabet with --alphabet"));
         }
         let outcomes = oracle.evaluate(sequences)?;
         scores = sequences.iter().zip(&outcomes).filter_map(|(x, o)| Some((x.clone(), o.mean()?))).collect();

@@ -187,8 +187,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let seed = context.seed();
     let (held, rest) = hold_out(&kept, share, &records.alphabet, seed.child("hold-out"));
     let pool = Pool::new(context.threads)?;
-    let mut job =
-        Pretraining::new(shape, training.clone(), &rest, seed.child("prior"), &pool, &context.device()?)?;
+    let mut job = Pretraining::new(shape, training.clone(), &rest, seed.child("prior"), &pool, &context.device()?)?;
     drive("pretrain", &mut job, &mut folder, every, context)?;
     let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
     let card = quality.card(&input, &args, &info, job.shape(), &training);
@@ -215,12 +214,7 @@ fn one_length(sequences: &[Sequence]) -> Result<usize> {
 }
 
 /// Held-out sequences and the rest; a sequence and its other strand stay on the same side.
-fn hold_out(
-    all: &[Sequence],
-    share: f64,
-    alphabet: &Alphabet,
-    seed: crate::Seed,
-) -> (Vec<Sequence>, Vec<Sequence>) {
+fn hold_out(all: &[Sequence], share: f64, alphabet: &Alphabet, seed: crate::Seed) -> (Vec<Sequence>, Vec<Sequence>) {
     let mut molecules = std::collections::BTreeMap::<Sequence, Vec<usize>>::new();
     for (index, sequence) in all.iter().enumerate() {
         let other = sequence.reverse_complement(alphabet).unwrap_or_else(|| sequence.clone());

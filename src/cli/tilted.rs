@@ -90,6 +90,10 @@ impl Sampler {
     /// # Errors
     /// When the weights do not fit the configuration.
     pub(super) fn control(&self) -> Result<TokenControl<'_>> {
-        TokenControl::new(&self.chain, &self.config.finetune.control, &Params::frozen(self.weights.clone(), &self.device))
+        TokenControl::new(
+            &self.chain,
+            &self.config.finetune.control,
+            &Params::frozen(self.weights.clone(), &self.device),
+        )
     }
 }

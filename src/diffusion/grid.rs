@@ -2,6 +2,7 @@
 
 use super::{ScheduleKind, Warp};
 use crate::error::{Error, Result};
+use crate::registry::registry;
 use serde::{Deserialize, Serialize};
 
 /// How the K steps are spread between noise and data.
@@ -17,25 +18,21 @@ pub enum Grid {
     Information,
 }
 
-impl Grid {
-    /// Every name with a line about it.
-    pub const ALL: &'static [(&'static str, &'static str)] = &[
-        ("time", "equal steps in time"),
-        ("log-snr", "equal steps in log signal-to-noise ratio"),
-        ("information", "equal decrements of the prior's denoising cross-entropy"),
-    ];
+registry! {
+    /// The time grids by name.
+    pub GRIDS: Grid, "time grid", "time grids";
+    "time" => Grid::Time, "equal steps in time";
+    "log-snr" => Grid::LogSnr, "equal steps in log signal-to-noise ratio";
+    "information" => Grid::Information, "equal decrements of the prior's denoising cross-entropy";
+}
 
+impl Grid {
     /// The grid of a name.
     ///
     /// # Errors
     /// When there is no such grid.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "time" => Ok(Self::Time),
-            "log-snr" => Ok(Self::LogSnr),
-            "information" => Ok(Self::Information),
-            _ => Err(Error::usage(format!("unknown grid `{name}`; accepted: `time`, `log-snr`, `information`"))),
-        }
+        Ok(GRIDS.get(name)?.make)
     }
 
     /// The K + 1 log signal-to-noise ratios from `first` up to `last`, both included.

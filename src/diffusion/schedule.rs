@@ -1,5 +1,6 @@
 //! Noise schedules of the variance-preserving process.
 
+use crate::registry::registry;
 use serde::{Deserialize, Serialize};
 
 /// Signal and noise scales at one time; `signal² + noise² = 1`.
@@ -75,9 +76,14 @@ pub struct Linear {
     pub last: f64,
 }
 
+impl Linear {
+    /// The published numbers.
+    pub const STANDARD: Self = Self { first: 0.1, last: 20.0 };
+}
+
 impl Default for Linear {
     fn default() -> Self {
-        Self { first: 0.1, last: 20.0 }
+        Self::STANDARD
     }
 }
 
@@ -105,11 +111,14 @@ pub struct Cosine {
 
 impl Default for Cosine {
     fn default() -> Self {
-        Self { first_log_snr: 10.0, last_log_snr: -10.0 }
+        Self::STANDARD
     }
 }
 
 impl Cosine {
+    /// From almost no noise to almost no signal.
+    pub const STANDARD: Self = Self { first_log_snr: 10.0, last_log_snr: -10.0 };
+
     fn angles(&self) -> (f64, f64) {
         ((-0.5 * self.first_log_snr).exp().atan(), (-0.5 * self.last_log_snr).exp().atan())
     }
@@ -147,13 +156,14 @@ impl Default for ScheduleKind {
     }
 }
 
-impl ScheduleKind {
-    /// Every name with a line about it.
-    pub const ALL: &'static [(&'static str, &'static str)] = &[
-        ("linear", "β(t) linear in t, 0.1 to 20"),
-        ("cosine", "signal(t) a cosine between two finite signal-to-noise ratios"),
-    ];
+registry! {
+    /// The schedules by name.
+    pub SCHEDULES: ScheduleKind, "schedule", "schedules";
+    "linear" => ScheduleKind::Linear(Linear::STANDARD), "β(t) linear in t, 0.1 to 20";
+    "cosine" => ScheduleKind::Cosine(Cosine::STANDARD), "signal(t) a cosine between two finite signal-to-noise ratios";
+}
 
+impl ScheduleKind {
     /// The schedule.
     #[must_use]
     pub fn get(&self) -> &dyn Schedule {
@@ -168,11 +178,7 @@ impl ScheduleKind {
     /// # Errors
     /// When there is no such schedule.
     pub fn named(name: &str) -> crate::Result<Self> {
-        match name {
-            "linear" => Ok(Self::Linear(Linear::default())),
-            "cosine" => Ok(Self::Cosine(Cosine::default())),
-            _ => Err(crate::Error::usage(format!("unknown schedule `{name}`; accepted: `linear`, `cosine`"))),
-        }
+        Ok(SCHEDULES.get(name)?.make)
     }
 }
 
@@ -182,7 +188,7 @@ mod tests {
 
     #[test]
     fn beta_is_the_slope_of_log_signal() {
-        for (name, _) in ScheduleKind::ALL {
+        for name in SCHEDULES.names() {
             let kind = ScheduleKind::named(name).unwrap();
             let schedule = kind.get();
             for t in [0.05, 0.3, 0.7, 0.95] {

@@ -2,6 +2,7 @@
 
 use super::{Scales, Schedule};
 use crate::error::{Error, Result};
+use crate::registry::registry;
 use serde::{Deserialize, Serialize};
 
 /// A step that is linear in the state and in the denoised estimate, with Gaussian noise:
@@ -106,14 +107,15 @@ pub enum SolverKind {
     Heun,
 }
 
-impl SolverKind {
-    /// Every name with a line about it.
-    pub const ALL: &'static [(&'static str, &'static str)] = &[
-        ("ancestral", "exact Gaussian posterior of each step; DDIM at eta 0"),
-        ("euler", "Euler–Maruyama on the reverse SDE"),
-        ("heun", "ancestral with Heun's correction; second order at eta 0"),
-    ];
+registry! {
+    /// The solvers by name.
+    pub SOLVERS: SolverKind, "solver", "solvers";
+    "ancestral" => SolverKind::Ancestral, "exact Gaussian posterior of each step; DDIM at eta 0";
+    "euler" => SolverKind::Euler, "Euler–Maruyama on the reverse SDE";
+    "heun" => SolverKind::Heun, "ancestral with Heun's correction; second order at eta 0";
+}
 
+impl SolverKind {
     /// The solver.
     #[must_use]
     pub fn get(self) -> &'static dyn Solver {
@@ -129,12 +131,7 @@ impl SolverKind {
     /// # Errors
     /// When there is no such solver.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "ancestral" => Ok(Self::Ancestral),
-            "euler" => Ok(Self::Euler),
-            "heun" => Ok(Self::Heun),
-            _ => Err(Error::usage(format!("unknown solver `{name}`; accepted: `ancestral`, `euler`, `heun`"))),
-        }
+        Ok(SOLVERS.get(name)?.make)
     }
 }
 

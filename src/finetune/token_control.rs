@@ -4,6 +4,7 @@ use super::Control;
 use crate::diffusion::{Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
+use crate::registry::registry;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -18,24 +19,11 @@ pub enum ControlKind {
     Transformer,
 }
 
-impl ControlKind {
-    /// Every name with a line about it.
-    pub const ALL: &'static [(&'static str, &'static str)] = &[
-        ("mlp", "residual perceptron on the flattened state: best for short sequences"),
-        ("transformer", "transformer over positions"),
-    ];
-
-    /// The kind of a name.
-    ///
-    /// # Errors
-    /// When there is no such kind.
-    pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "mlp" => Ok(Self::Mlp),
-            "transformer" => Ok(Self::Transformer),
-            _ => Err(Error::usage(format!("unknown control `{name}`; accepted: `mlp`, `transformer`"))),
-        }
-    }
+registry! {
+    /// The control networks by name.
+    pub CONTROLS: ControlKind, "control", "controls";
+    "mlp" => ControlKind::Mlp, "residual perceptron on the flattened state: best for short sequences";
+    "transformer" => ControlKind::Transformer, "transformer over positions";
 }
 
 /// Sizes of the control network.

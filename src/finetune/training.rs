@@ -5,6 +5,7 @@ use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
 use crate::random::Seed;
+use crate::registry::registry;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
@@ -19,23 +20,20 @@ pub enum ObjectiveKind {
     NoKl,
 }
 
-impl ObjectiveKind {
-    /// Every name with a line about it.
-    pub const ALL: &'static [(&'static str, &'static str)] = &[
-        ("control", "entropy-regularised control by back-propagation through the sampler"),
-        ("no-kl", "the same without the divergence (ablation: expect reward collapse)"),
-    ];
+registry! {
+    /// The objectives by name.
+    pub OBJECTIVES: ObjectiveKind, "objective", "objectives";
+    "control" => ObjectiveKind::Control, "entropy-regularised control by back-propagation through the sampler";
+    "no-kl" => ObjectiveKind::NoKl, "the same without the divergence (ablation: expect reward collapse)";
+}
 
+impl ObjectiveKind {
     /// The method of a name.
     ///
     /// # Errors
     /// When there is no such method.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "control" => Ok(Self::Control),
-            "no-kl" => Ok(Self::NoKl),
-            _ => Err(Error::usage(format!("unknown objective `{name}`; accepted: `control`, `no-kl`"))),
-        }
+        Ok(OBJECTIVES.get(name)?.make)
     }
 }
 

@@ -43,7 +43,8 @@ pub(in crate::cli) fn progress_plot(outcome: &Outcome) -> LinePlot {
 /// The page of one fine-tune.
 pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
     let c = &outcome.verdict.certificate;
-    let asked = format!("Tilt {} towards {} at alpha {} ({}).", outcome.prior, outcome.reward, c.alpha, outcome.objective);
+    let asked =
+        format!("Tilt {} towards {} at alpha {} ({}).", outcome.prior, outcome.reward, c.alpha, outcome.objective);
     let mut report = Report::new("seqtilt fine-tune", asked);
     let interval = |se: f64| Some(format!("± {:.4}", 2.0 * se));
     report.headline("KL to the exact optimum (nats)", format!("{:.3}", c.gap.value), interval(c.gap.se));

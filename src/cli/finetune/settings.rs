@@ -5,7 +5,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
 use crate::error::{Error, Result};
-use crate::finetune::{ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
+use crate::finetune::{CONTROLS, Estimator, FinetuneConfig, ObjectiveKind};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ impl Tuning {
             config.objective = ObjectiveKind::named(name)?;
         }
         if let Some(name) = &self.control {
-            config.control.kind = ControlKind::named(name)?;
+            config.control.kind = CONTROLS.get(name)?.make;
         }
         config.estimator = match self.estimator.as_deref() {
             None | Some("landing") => Estimator::Landing,

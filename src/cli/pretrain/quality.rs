@@ -49,7 +49,13 @@ pub(super) struct Quality {
 }
 
 impl Quality {
-    pub(super) fn measure(prior: &Prior, train: &[Sequence], held: &[Sequence], seed: Seed, pool: &Pool) -> Result<Self> {
+    pub(super) fn measure(
+        prior: &Prior,
+        train: &[Sequence],
+        held: &[Sequence],
+        seed: Seed,
+        pool: &Pool,
+    ) -> Result<Self> {
         let letters = prior.alphabet().len();
         let drawn = sample(prior, &SampleConfig::default(), MOST, seed.child("sample"), pool)?;
         let scored = &held[..held.len().min(MOST)];
@@ -105,18 +111,25 @@ impl Quality {
         shape: &PriorConfig,
         training: &PretrainConfig,
     ) -> String {
-        let title = args.out.as_deref().and_then(Path::file_name).map_or_else(|| "prior".into(), |n| n.to_string_lossy());
+        let title =
+            args.out.as_deref().and_then(Path::file_name).map_or_else(|| "prior".into(), |n| n.to_string_lossy());
         let mut card = format!("# {title}: a diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
         let limit = args.value_below.map_or_else(String::new, |v| format!(", values at most {v}"));
         let _ = writeln!(card, "Trained on `{input}`{limit} by `seqtilt pretrain`, seed {}.\n", info.seed);
         for (what, version) in &info.versions {
             let _ = writeln!(card, "- {what}: `{version}`");
         }
-        let _ = writeln!(card, "- steps {}, batch {}, peak learning rate {}, averaging {}", training.steps, training.batch,
-            training.learning_rate, training.ema);
+        let _ = writeln!(
+            card,
+            "- steps {}, batch {}, peak learning rate {}, averaging {}",
+            training.steps, training.batch, training.learning_rate, training.ema
+        );
         let _ = writeln!(card, "\n## Figures\n\n```text\n{self}```\n");
-        let _ = writeln!(card, "## Limits\n\nIt knows the sequences it was trained on and nothing of their function; the bound \
-            is a lower bound on the likelihood, and samples are read off by the most probable letter.\n");
+        let _ = writeln!(
+            card,
+            "## Limits\n\nIt knows the sequences it was trained on and nothing of their function; the bound \
+            is a lower bound on the likelihood, and samples are read off by the most probable letter.\n"
+        );
         card
     }
 }
@@ -131,7 +144,10 @@ impl fmt::Display for Quality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
         let mut rows = vec![
-            ["trained on".to_owned(), format!("{} sequences, {} held out", self.train_sequences, self.held_out_sequences)],
+            [
+                "trained on".to_owned(),
+                format!("{} sequences, {} held out", self.train_sequences, self.held_out_sequences),
+            ],
             [
                 "held-out bound".to_owned(),
                 format!("{} ± {} nats per token", number(self.elbo_nats_per_token), number(self.elbo_standard_error)),

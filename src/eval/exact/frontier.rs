@@ -1,8 +1,8 @@
 //! The exact reward–divergence frontier.
 
-use serde::{Deserialize, Serialize};
 use super::Support;
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 
 /// A point of the frontier: the tilt at one price.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
