@@ -4,8 +4,6 @@ use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
 use crate::finetune::{CONTROLS, OBJECTIVES};
-use crate::finetune::{CONTROLS, OBJECTIVES};
-use crate::oracle::ORACLES;
 use crate::oracle::ORACLES;
 use crate::registry::Family;
 use crate::sequence::Alphabet;

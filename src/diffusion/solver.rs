@@ -1,7 +1,7 @@
 //! Steps from t to s < t.
 
 use super::{Scales, Schedule};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::registry::registry;
 use serde::{Deserialize, Serialize};
 
