@@ -1,13 +1,14 @@
 //! The command line: arguments, settings, progress, errors for people. The only part that sees clap, the environment
 //! and the clock.
 //!
-//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in [`Verb`] and in
+//! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
 mod check;
 mod completions;
 mod context;
+mod data;
 mod device;
 mod doctor;
 mod families;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
-  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt list                          what can be named: alphabets, data sets, models
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
@@ -52,9 +53,11 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Verb {
     Oracle(oracle::Args),
     Score(score::Args),
+    Data(data::Args),
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
@@ -66,6 +69,7 @@ impl Verb {
         match self {
             Self::Oracle(args) => oracle::run(args, context),
             Self::Score(args) => score::run(args, context),
+            Self::Data(args) => data::run(args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),

@@ -9,6 +9,7 @@ mod random;
 
 pub mod data;
 pub mod diffusion;
+pub mod doc;
 pub mod eval;
 pub mod finetune;
 pub mod nn;

@@ -74,7 +74,7 @@ impl Context {
     pub(super) fn resolve(flags: Global) -> Result<Self> {
         let file = flags.config.as_ref().map(ConfigFile::read).transpose()?;
         let global = match &file {
-            Some(file) => settings::merge(file.globals()?, flags)?,
+            Some(file) => settings::merge(&file.globals()?, &flags)?,
             None => flags,
         };
         let threads = match global.threads {
@@ -124,7 +124,7 @@ impl Context {
     /// When the file has an unknown key or a value of the wrong type there.
     pub(super) fn settings<A: Serialize + DeserializeOwned + Default>(&self, path: &[&str], flags: A) -> Result<A> {
         match &self.file {
-            Some(file) => settings::merge(file.table(path)?, flags),
+            Some(file) => settings::merge(&file.table(path)?, &flags),
             None => Ok(flags),
         }
     }

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::device;
 use super::printer::columns;
+use crate::data::{self, Condition};
 use crate::error::Result;
 use crate::store::embedded;
 use serde::Serialize;
@@ -30,7 +31,7 @@ struct Report {
     memory_available_bytes: Option<u64>,
     cuda: Cuda,
     data_dir: Option<String>,
-    data_files: Vec<DataFile>,
+    data_sets: Vec<DataSet>,
     models: Vec<Model>,
 }
 
@@ -41,9 +42,9 @@ struct Cuda {
 }
 
 #[derive(Serialize)]
-struct DataFile {
+struct DataSet {
     name: String,
-    bytes: u64,
+    state: &'static str,
 }
 
 #[derive(Serialize)]
@@ -65,7 +66,7 @@ pub(super) fn run(_: &Args, context: &Context) -> Result<()> {
         memory_available_bytes: memory("MemAvailable:"),
         cuda: cuda(),
         data_dir: data_dir.map(|folder| folder.display().to_string()),
-        data_files: data_dir.map(data_files).unwrap_or_default(),
+        data_sets: data_dir.map_or_else(|| Ok(Vec::new()), data_sets)?,
         models: embedded::MODELS.iter().map(Model::of).collect(),
     };
     context.emit(&report)?;
@@ -123,15 +124,15 @@ fn parse_memory(table: &str, line: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-fn data_files(folder: &Path) -> Vec<DataFile> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let files = entries.flatten().filter_map(|entry| {
-        let bytes = entry.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
-        Some(DataFile { name: entry.file_name().to_string_lossy().into_owned(), bytes })
-    });
-    let mut files: Vec<_> = files.collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    files
+/// Each named data set and whether its file is there and has the hash that it should have.
+fn data_sets(folder: &Path) -> Result<Vec<DataSet>> {
+    let state = |condition| match condition {
+        Condition::Intact => "intact",
+        Condition::Absent => "absent",
+        Condition::Changed { .. } => "changed",
+    };
+    let sets = data::verify(folder)?.into_iter();
+    Ok(sets.map(|(set, condition)| DataSet { name: set.name, state: state(condition) }).collect())
 }
 
 impl fmt::Display for Report {
@@ -154,11 +155,16 @@ impl fmt::Display for Report {
                 row("threads", self.threads.to_string()),
                 row("memory", memory),
                 row("cuda", format!("{cuda}: {}", self.cuda.reason)),
-                row("data folder", format!("{data} ({} files)", self.data_files.len())),
+                row("data folder", data.to_owned()),
                 row("models", models),
             ],
             "",
         ))?;
+        if !self.data_sets.is_empty() {
+            writeln!(f, "\ndata sets")?;
+            let sets = self.data_sets.iter().map(|set| [set.name.clone(), set.state.to_owned()]);
+            f.write_str(&columns(&sets.collect::<Vec<_>>(), "  "))?;
+        }
         for model in &self.models {
             if let Some(error) = &model.error {
                 writeln!(f, "  {}: {error}", model.name)?;
@@ -181,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_data_folder_that_is_not_there_is_empty() {
+    fn a_data_set_is_absent_until_its_file_is_there_and_changed_when_it_is_another() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(data_files(&folder.path().join("none")).is_empty());
-        std::fs::write(folder.path().join("b.csv"), b"12").unwrap();
-        std::fs::write(folder.path().join("a.csv"), b"1").unwrap();
-        std::fs::create_dir(folder.path().join("folder")).unwrap();
-        let names: Vec<_> = data_files(folder.path()).into_iter().map(|file| (file.name, file.bytes)).collect();
-        assert_eq!(names, [("a.csv".to_owned(), 1), ("b.csv".to_owned(), 2)]);
+        let set = data::built_in().unwrap().remove(0);
+        let state =
+            || data_sets(folder.path()).unwrap().into_iter().find(|found| found.name == set.name).unwrap().state;
+        assert_eq!(state(), "absent");
+        std::fs::write(folder.path().join(&set.file), b"another").unwrap();
+        assert_eq!(state(), "changed");
     }
 }

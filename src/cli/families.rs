@@ -1,5 +1,7 @@
 //! Everything that can be named: one line per family.
 
+use crate::data;
+use crate::error::Result;
 use crate::oracle::ORACLES;
 use crate::registry::Family;
 use crate::sequence::Alphabet;
@@ -14,8 +16,11 @@ pub(super) struct Listing {
 }
 
 /// All families, in the order in which they are shown.
-pub(super) fn all() -> Vec<Listing> {
-    vec![alphabets(), of(&ORACLES), models()]
+///
+/// # Errors
+/// When the manifest of data sets cannot be read.
+pub(super) fn all() -> Result<Vec<Listing>> {
+    Ok(vec![alphabets(), data_sets()?, of(&ORACLES), models()])
 }
 
 /// The listing of a registered family.
@@ -28,6 +33,11 @@ fn alphabets() -> Listing {
     let kinds = [Alphabet::dna(), Alphabet::rna(), Alphabet::protein()]
         .map(|alphabet| (alphabet.name().to_owned(), String::from_utf8_lossy(alphabet.letters()).into_owned()));
     Listing { plural: "alphabets", kinds: kinds.into() }
+}
+
+fn data_sets() -> Result<Listing> {
+    let kinds = data::built_in()?.into_iter().map(|set| (set.name, set.description)).collect();
+    Ok(Listing { plural: "data-sets", kinds })
 }
 
 fn models() -> Listing {
@@ -54,7 +64,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_within_a_family() {
-        for listing in all() {
+        for listing in all().unwrap() {
             let mut names: Vec<_> = listing.kinds.iter().map(|(name, _)| name).collect();
             names.sort();
             names.dedup();

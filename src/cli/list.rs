@@ -6,16 +6,15 @@ use super::printer::columns;
 use crate::error::Result;
 use crate::registry::unknown;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt;
 
 const EXAMPLES: &str = "\
 Examples:
   seqtilt list                          every family
-  seqtilt list alphabets                one of them
+  seqtilt list data-sets                one of them
   seqtilt list --json                   for programs";
 
-/// Show what can be named in a command: alphabets, models and every other family of kinds
+/// Show what can be named in a command: alphabets, data sets, models and so on
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Args {
@@ -23,9 +22,13 @@ pub(super) struct Args {
     family: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Families(BTreeMap<&'static str, Vec<Kind>>);
+struct Families(Vec<(&'static str, Vec<Kind>)>);
+
+impl Serialize for Families {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(plural, kinds)| (plural, kinds)))
+    }
+}
 
 #[derive(Serialize)]
 struct Kind {
@@ -34,7 +37,7 @@ struct Kind {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
-    let mut all = families::all();
+    let mut all = families::all()?;
     if let Some(name) = &args.family {
         if !all.iter().any(|listing| listing.plural == name) {
             return Err(unknown("family", name, all.iter().map(|listing| listing.plural)));

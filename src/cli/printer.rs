@@ -19,7 +19,7 @@ impl std::error::Error for Closed {}
 
 /// Whether an error only says that nobody reads standard output any more.
 pub(super) fn is_closed(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<Closed>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Closed>)
 }
 
 /// Writes bytes to standard output.

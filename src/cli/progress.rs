@@ -112,7 +112,8 @@ impl Lines {
                 Some(format!("{stage}: {total} steps{resumed}"))
             }
             Event::Step { stage, done, figures } => {
-                self.text = format!("{stage}: {done}/{} {}", self.total, shown(figures)).trim_end().to_owned();
+                let figures = if figures.is_empty() { String::new() } else { format!(" {}", shown(figures)) };
+                self.text = format!("{stage}: {done}/{}{figures}", self.total);
                 if self.last.is_some_and(|last| now.duration_since(last) < self.every) {
                     return None;
                 }

@@ -22,10 +22,10 @@ use toml::{Table, Value};
 ///
 /// # Errors
 /// When a value cannot be held by TOML, such as an integer beyond 63 bits.
-pub(super) fn merge<A: Serialize + DeserializeOwned>(file: A, flags: A) -> Result<A> {
+pub(super) fn merge<A: Serialize + DeserializeOwned>(file: &A, flags: &A) -> Result<A> {
     let unfit = |error: toml::ser::Error| Error::usage("a setting cannot be held by TOML").because(error);
     let mut table = Table::try_from(file).map_err(unfit)?;
-    let flags = Table::try_from(&flags).map_err(unfit)?;
+    let flags = Table::try_from(flags).map_err(unfit)?;
     overlay(&mut table, flags);
     table.try_into().map_err(|error: toml::de::Error| Error::usage(error.message().to_owned()))
 }
@@ -73,16 +73,16 @@ mod tests {
         };
         let flags =
             Args { alpha: Some(0.5), sampler: Sampler { steps: Some(9), ..Sampler::default() }, ..Args::default() };
-        let merged = merge(file.clone(), flags).unwrap();
+        let merged = merge(&file, &flags).unwrap();
         let sampler = Sampler { steps: Some(9), solver: Some("ddpm".into()) };
         assert_eq!(merged, Args { alpha: Some(0.5), sampler, ..file.clone() });
-        assert_eq!(merge(file.clone(), Args::default()).unwrap(), file);
-        assert_eq!(merge(Args::default(), file.clone()).unwrap(), file);
+        assert_eq!(merge(&file, &Args::default()).unwrap(), file);
+        assert_eq!(merge(&Args::default(), &file).unwrap(), file);
     }
 
     #[test]
     fn a_number_that_is_not_one_is_not_lost_on_the_way() {
-        let merged = merge(Args::default(), Args { alpha: Some(f64::NAN), ..Args::default() }).unwrap();
+        let merged = merge(&Args::default(), &Args { alpha: Some(f64::NAN), ..Args::default() }).unwrap();
         assert!(merged.alpha.is_some_and(f64::is_nan), "the verb's check must still see it");
     }
 }

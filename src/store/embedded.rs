@@ -1,7 +1,7 @@
 //! Models that ship inside the program, and models by name or path.
 
 use super::ModelFolder;
-use super::model::{Manifest, read_checked, read_folder};
+use super::manifest::{Manifest, read_checked, read_folder};
 use crate::error::{Error, Result};
 use crate::registry::unknown;
 use std::path::Path;

@@ -3,8 +3,8 @@
 use super::atomic::{create_folder, is_partial, remove_partials};
 use super::checkpoint::{Checkpoint, Mark};
 use super::diff::differences;
+use super::manifest::{FileHash, from_json, to_json};
 use super::metrics::Metrics;
-use super::model::{FileHash, from_json, to_json};
 use super::{Tensors, write_atomic};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -177,6 +177,13 @@ impl RunFolder {
             .map_err(|error| Error::usage("the run's state cannot be written as JSON").because(error))?;
         let point = Checkpoint { step, state, tensors, metrics: self.metrics.mark()? };
         write_atomic(self.path.join(CHECKPOINT), &point.encode()?)
+    }
+
+    /// The error with which a run ends that was asked to stop after the checkpoint of `step` was written.
+    #[must_use]
+    pub fn interrupted(&self, step: u64) -> Error {
+        Error::interrupted(format!("stopped at step {step}; checkpoint written in `{}`", self.path.display()))
+            .hint("run the same command again to go on from there")
     }
 
     /// Writes a file of the run, whole or not at all. The name may name sub-folders.

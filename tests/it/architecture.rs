@@ -183,3 +183,14 @@ fn the_scan_sees_what_it_looks_for() {
     assert!(may_use("finetune", "reward") && !may_use("finetune", "oracle"));
     assert!(!may_use("data", "nn") && may_use("cli", "eval") && may_use("nn", "Error"));
 }
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let page = fs::read_to_string(root().join("src/doc/decisions/dependencies.md")).unwrap();
+    let reasons = page.split("## Not used").next().unwrap();
+    let names = ["dependencies", "dev-dependencies"].map(|table| manifest[table].as_table().unwrap().keys());
+    for name in names.into_iter().flatten() {
+        assert!(reasons.contains(&format!("`{name}`")), "`{name}` has no line in the decisions about dependencies");
+    }
+}

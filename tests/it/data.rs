@@ -1,5 +1,6 @@
 //! Files as users have them, hostile and ordinary.
 
+mod command;
 mod fetch;
 mod named;
 

@@ -33,21 +33,34 @@ impl ConfigFile {
 
     fn parse(path: &Path, text: String) -> Result<Self> {
         let file = Self { path: path.to_owned(), text };
-        let verbs: Vec<String> = crate::cli::command().get_subcommands().map(|verb| verb.get_name().into()).collect();
-        let globals = schema::keys::<Global>();
         let root = file.root()?;
+        let globals = schema::keys::<Global>();
         for (key, value) in root.get_ref() {
             let name = key.get_ref().as_ref();
-            let is_table = matches!(value.get_ref(), DeValue::Table(_));
-            let known =
-                if is_table { verbs.iter().any(|verb| verb == name) } else { globals.iter().any(|key| key == name) };
-            if !known {
-                let (noun, accepted) = if is_table { ("table", &verbs) } else { ("global key", &globals) };
-                let error = unknown(noun, name, accepted.iter().map(String::as_str));
+            if !matches!(value.get_ref(), DeValue::Table(_)) && !globals.iter().any(|key| key == name) {
+                let error = unknown("global key", name, globals.iter().map(String::as_str));
                 return Err(file.place(error, key.span().start));
             }
         }
+        file.check_tables(root.get_ref(), &crate::cli::command())?;
         Ok(file)
+    }
+
+    /// Refuses tables that no verb reads; what is inside a verb's own table is checked when the verb reads it.
+    fn check_tables(&self, table: &DeTable<'_>, command: &clap::Command) -> Result<()> {
+        if !command.has_subcommands() {
+            return Ok(());
+        }
+        for (key, value) in table {
+            let DeValue::Table(inner) = value.get_ref() else { continue };
+            let name = key.get_ref().as_ref();
+            let Some(verb) = command.find_subcommand(name) else {
+                let accepted = command.get_subcommands().map(clap::Command::get_name);
+                return Err(self.place(unknown("table", name, accepted), key.span().start));
+            };
+            self.check_tables(inner, verb)?;
+        }
+        Ok(())
     }
 
     /// The global settings, at the top of the file.
@@ -74,7 +87,7 @@ impl ConfigFile {
                 DeValue::Table(inner) => Spanned::new(span, inner),
                 other => {
                     let got = other.type_str();
-                    let error = Error::usage(format!("`{}` is a table of settings, not a {got}", path.join(".")));
+                    let error = Error::usage(format!("`{}` is a table of settings, but holds {got}", path.join(".")));
                     return Err(self.place(error, span.start));
                 }
             };
@@ -176,7 +189,7 @@ mod tests {
         let (message, _) = fails("[models.info]\nbatch = -1\n");
         assert!(message.starts_with("run.toml:2:9: `models.info.batch`: invalid value: integer `-1`"), "{message}");
         let (message, _) = fails("[models]\ninfo = 3\n");
-        assert_eq!(message, "run.toml:2:8: `models.info` is a table of settings, not a integer");
+        assert_eq!(message, "run.toml:2:8: `models.info` is a table of settings, but holds integer");
     }
 
     #[test]
@@ -184,6 +197,9 @@ mod tests {
         let (message, hint) = fails("[modles]\nbatch = 1\n");
         assert!(message.starts_with("run.toml:1:2: unknown table `modles`"), "{message}");
         assert_eq!(hint.as_deref(), Some("did you mean `models`?"));
+        let (message, hint) = fails("[models.infos]\nbatch = 1\n");
+        assert!(message.starts_with("run.toml:1:9: unknown table `infos`; accepted: `list`, `info`"), "{message}");
+        assert_eq!(hint.as_deref(), Some("did you mean `info`?"));
         let (message, hint) = fails("sede = 1\n");
         assert!(message.starts_with("run.toml:1:1: unknown global key `sede`"), "{message}");
         assert_eq!(hint.as_deref(), Some("did you mean `seed`?"));

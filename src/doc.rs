@@ -1,0 +1,22 @@
+//! Pages about the whole: conventions, decisions, changes.
+
+#[doc = include_str!("doc/conventions.md")]
+pub mod conventions {}
+
+#[doc = include_str!("doc/changelog.md")]
+pub mod changelog {}
+
+/// What was decided and why.
+pub mod decisions {
+    #[doc = include_str!("doc/decisions/dependencies.md")]
+    pub mod dependencies {}
+
+    #[doc = include_str!("doc/decisions/module-order.md")]
+    pub mod module_order {}
+
+    #[doc = include_str!("doc/decisions/run-folders.md")]
+    pub mod run_folders {}
+
+    #[doc = include_str!("doc/decisions/settings.md")]
+    pub mod settings {}
+}
