@@ -3,6 +3,12 @@
 //! A layer asks [`fused`] whether its operands qualify, and composes candle operations otherwise (f64, other devices).
 //! Everything here runs on the calling thread. Vector instructions are chosen at run time.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a body must be inlined into each of its copies to be compiled for their processor"
+)]
+
+mod adamw;
 mod arrays;
 mod attention;
 mod conv;
@@ -15,6 +21,7 @@ mod norm;
 mod simd;
 mod softmax;
 
+pub(crate) use adamw::{Rates, adamw};
 pub(crate) use attention::attention;
 pub(crate) use conv::conv1d;
 pub(crate) use cross_entropy::cross_entropy;

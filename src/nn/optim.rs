@@ -2,6 +2,7 @@
 
 use super::grad::Gradients;
 use super::host::{with_f32, with_f64};
+use super::kernel::{Rates, adamw};
 use super::params::Tensors;
 use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
@@ -10,17 +11,17 @@ use std::sync::{Mutex, PoisonError};
 /// Settings of [`AdamW`] other than the learning rate of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
-    /// The learning rate that schedules start from.
+    /// The learning rate that schedules start from: the size of a first step of each weight. Default 1e-3.
     pub lr: f64,
-    /// Decay of the mean of gradients.
+    /// Decay of the mean of gradients, in [0, 1). Default 0.9.
     pub beta1: f64,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the mean of squared gradients, in [0, 1). Default 0.999.
     pub beta2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square, positive. Default 1e-8.
     pub eps: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay, as a share of the weight for each unit of learning rate. Default 0.
     pub weight_decay: f64,
-    /// Longest gradient, over all parameters, that is not scaled down; `None` never scales.
+    /// Longest gradient, over all parameters, that is not scaled down; `None`, the default, never scales.
     pub clip_norm: Option<f64>,
 }
 
@@ -106,9 +107,9 @@ impl AdamW {
         }
         let clip = self.config.clip_norm.map_or(1.0, |longest| if norm > longest { longest / norm } else { 1.0 });
         self.steps += 1;
-        let update = Update::new(&self.config, lr, clip, self.steps);
+        let update = rates(&self.config, lr, clip, self.steps);
         for (slot, gradient) in self.slots.iter_mut().zip(&tensors) {
-            slot.update(&gradient.contiguous()?, &update)?;
+            slot.update(&gradient.contiguous()?, update)?;
         }
         Ok(norm)
     }
@@ -192,34 +193,21 @@ impl Moments {
     }
 }
 
-/// The scalars of one update.
-struct Update {
-    clip: f64,
-    beta1: f64,
-    beta2: f64,
-    rate: f64,
-    root_correction: f64,
-    eps: f64,
-    keep: f64,
-}
-
-impl Update {
-    fn new(config: &AdamWConfig, lr: f64, clip: f64, steps: u32) -> Self {
-        let correction = |beta: f64| 1.0 - beta.powf(f64::from(steps));
-        Self {
-            clip,
-            beta1: config.beta1,
-            beta2: config.beta2,
-            rate: lr / correction(config.beta1),
-            root_correction: 1.0 / correction(config.beta2).sqrt(),
-            eps: config.eps,
-            keep: 1.0 - lr * config.weight_decay,
-        }
+fn rates(config: &AdamWConfig, lr: f64, clip: f64, steps: u32) -> Rates {
+    let correction = |beta: f64| 1.0 - beta.powf(f64::from(steps));
+    Rates {
+        clip,
+        beta1: config.beta1,
+        beta2: config.beta2,
+        rate: lr / correction(config.beta1),
+        root_correction: 1.0 / correction(config.beta2).sqrt(),
+        eps: config.eps,
+        keep: 1.0 - lr * config.weight_decay,
     }
 }
 
 impl Slot {
-    fn update(&mut self, gradient: &Tensor, update: &Update) -> Result<()> {
+    fn update(&mut self, gradient: &Tensor, update: Rates) -> Result<()> {
         let weights = self.var.as_tensor();
         let done = match &mut self.moments {
             Moments::F32(m, v) => with_f32(gradient, |g| weights.inplace_op1(&Pass32(Mutex::new((m, v)), g, update))),
@@ -246,39 +234,48 @@ impl Slot {
     }
 }
 
-macro_rules! pass {
-    ($name:ident, $number:ty, $storage:ident) => {
-        struct $name<'a>(Mutex<(&'a mut Vec<$number>, &'a mut Vec<$number>)>, &'a [$number], &'a Update);
+struct Pass32<'a>(Mutex<(&'a mut Vec<f32>, &'a mut Vec<f32>)>, &'a [f32], Rates);
 
-        impl InplaceOp1 for $name<'_> {
-            fn name(&self) -> &'static str {
-                "adamw"
-            }
+impl InplaceOp1 for Pass32<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
 
-            fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-                let (CpuStorage::$storage(weights), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
-                    candle_core::bail!("adamw updates contiguous {} weights", stringify!($storage))
-                };
-                let mut moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                let (first, second) = &mut *moments;
-                let u = self.2;
-                let [clip, b1, b2, rate, correction, eps, keep] =
-                    [u.clip, u.beta1, u.beta2, u.rate, u.root_correction, u.eps, u.keep].map(|x| x as $number);
-                let (c1, c2) = ((1.0 - u.beta1) as $number, (1.0 - u.beta2) as $number);
-                let moments = first.iter_mut().zip(second.iter_mut());
-                for ((w, g), (m, v)) in weights[start..end].iter_mut().zip(self.1).zip(moments) {
-                    let g = g * clip;
-                    *m = b1 * *m + c1 * g;
-                    *v = b2 * *v + c2 * g * g;
-                    *w = keep * *w - rate * *m / (v.sqrt() * correction + eps);
-                }
-                Ok(())
-            }
-        }
-    };
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(weights), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
+            candle_core::bail!("adamw updates contiguous f32 weights")
+        };
+        let mut moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (m, v) = &mut *moments;
+        adamw(&mut weights[start..end], m, v, self.1, self.2);
+        Ok(())
+    }
 }
-pass!(Pass32, f32, F32);
-pass!(Pass64, f64, F64);
+
+struct Pass64<'a>(Mutex<(&'a mut Vec<f64>, &'a mut Vec<f64>)>, &'a [f64], Rates);
+
+impl InplaceOp1 for Pass64<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F64(weights), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
+            candle_core::bail!("adamw updates contiguous f64 weights")
+        };
+        let mut moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, second) = &mut *moments;
+        let r = self.2;
+        let moments = first.iter_mut().zip(second.iter_mut());
+        for ((w, g), (m, v)) in weights[start..end].iter_mut().zip(self.1).zip(moments) {
+            let g = g * r.clip;
+            *m = r.beta1 * *m + (1.0 - r.beta1) * g;
+            *v = r.beta2 * *v + (1.0 - r.beta2) * g * g;
+            *w = r.keep * *w - r.rate * *m / (v.sqrt() * r.root_correction + r.eps);
+        }
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,7 @@ pub(crate) fn attention(qkv: &Tensor, mask: Option<&Tensor>, heads: usize) -> Re
 }
 
 #[derive(Clone, Copy)]
-struct Sizes {
+pub(in crate::nn::kernel) struct Sizes {
     batch: usize,
     length: usize,
     dim: usize,
@@ -70,7 +70,7 @@ impl CustomOp1 for Attention {
                 let _ = cell.set(kept);
             }
         }
-        result(out, (sizes.batch, sizes.length, sizes.dim))
+        Ok(result(out, (sizes.batch, sizes.length, sizes.dim)))
     }
 
     fn bwd(&self, qkv: &Tensor, _out: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {

@@ -6,7 +6,7 @@
 
 use super::arrays::{gradient, operand, result, values};
 use super::linear::add_rows;
-use super::matmul::{View, matmul};
+use super::matmul::{View, matmul, product};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ impl CustomOp3 for Conv {
                 row.copy_from_slice(bias);
             }
         });
-        result(y, (batch, length, out))
+        Ok(result(y, (batch, length, out)))
     }
 
     fn bwd(
@@ -80,11 +80,9 @@ impl CustomOp3 for Conv {
             .then(|| {
                 let windows = Windows::new(&values(x)?, [batch, length, inp], kernel, kernel / 2);
                 let g = windows.spread(&g, out);
-                let mut dw = vec![0.0; out * kernel * inp];
+
                 let g_view = View::dense(windows.view.rows, out).t();
-                let target = View::dense(out, kernel * inp);
-                matmul((&mut dw, target), (&g, g_view), (&windows.data, windows.view), false);
-                gradient(dw, w)
+                gradient(product((&g, g_view), (&windows.data, windows.view)), w)
             })
             .transpose()?;
         let of_b = b

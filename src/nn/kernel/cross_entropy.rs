@@ -6,7 +6,7 @@ use super::softmax::{exponentials, maximum};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
-/// −log softmax(logits)[id] for each row; the ids must be in range.
+/// `−log softmax(logits)[id]` for each row; the ids must be in range.
 pub(crate) fn cross_entropy(logits: &Tensor, ids: Vec<u32>) -> Result<Tensor> {
     let kept = logits.track_op().then(OnceLock::new);
     logits.contiguous()?.apply_op1(CrossEntropy { ids, kept })
@@ -45,7 +45,7 @@ impl CustomOp1 for CrossEntropy {
         if let Some(kept) = &self.kept {
             let _ = kept.set(p);
         }
-        result(loss, self.ids.len())
+        Ok(result(loss, self.ids.len()))
     }
 
     fn bwd(&self, logits: &Tensor, _loss: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {

@@ -38,7 +38,7 @@ impl CustomOp3 for Gate {
         let (length, dim) = Self::sizes(xl.dims(), yl.dims(), ml.dims())?;
         let mut sum = operand(x, xl)?.to_vec();
         forward(&mut sum, operand(y, yl)?, operand(m, ml)?, length, dim);
-        result(sum, xl.shape())
+        Ok(result(sum, xl.shape()))
     }
 
     fn bwd(

@@ -24,7 +24,7 @@ impl CustomOp1 for Gelu {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut y = operand(x, layout)?.to_vec();
         activate(&mut y);
-        result(y, layout.shape())
+        Ok(result(y, layout.shape()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {

@@ -2,7 +2,7 @@
 
 use super::arrays::{gradient, operand, result, values};
 use super::gelu::{activate, activate_with_slope};
-use super::matmul::{View, matmul};
+use super::matmul::{View, matmul, product};
 use super::simd::dispatch;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
@@ -66,7 +66,7 @@ impl CustomOp3 for Linear {
                 let _ = kept.set(slope);
             }
         }
-        result(y, dims)
+        Ok(result(y, dims))
     }
 
     fn bwd(
@@ -93,24 +93,11 @@ impl CustomOp3 for Linear {
         let g_view = View::dense(rows, out);
         let of_x = x
             .track_op()
-            .then(|| {
-                let mut dx = vec![0.0; rows * inp];
-                matmul((&mut dx, View::dense(rows, inp)), (g, g_view), (&*values(w)?, View::dense(out, inp)), false);
-                gradient(dx, x)
-            })
+            .then(|| gradient(product((g, g_view), (&values(w)?, View::dense(out, inp))), x))
             .transpose()?;
         let of_w = w
             .track_op()
-            .then(|| {
-                let mut dw = vec![0.0; out * inp];
-                matmul(
-                    (&mut dw, View::dense(out, inp)),
-                    (g, g_view.t()),
-                    (&*values(x)?, View::dense(rows, inp)),
-                    false,
-                );
-                gradient(dw, w)
-            })
+            .then(|| gradient(product((g, g_view.t()), (&values(x)?, View::dense(rows, inp))), w))
             .transpose()?;
         let of_b = b
             .track_op()

@@ -22,7 +22,7 @@ pub(crate) fn modulated_norm(x: &Tensor, modulation: &Tensor) -> Result<Tensor> 
 
 /// Where the rows of one group find their shift and scale: `unit + scale` multiplies.
 #[derive(Clone, Copy)]
-struct Plan {
+pub(super) struct Plan {
     dim: usize,
     /// Rows that share a shift and a scale.
     group: usize,
@@ -43,7 +43,7 @@ impl CustomOp1 for Plain {
         let dim = layout.dims().last().copied().unwrap_or(1);
         let mut y = vec![0.0; x.len()];
         forward(&mut y, x, &vec![0.0; 2 * dim], Plan { dim, group: x.len(), stride: 0, unit: 1.0 });
-        result(y, layout.shape())
+        Ok(result(y, layout.shape()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
@@ -76,7 +76,7 @@ impl CustomOp3 for Affine {
         let both = [operand(b, b_layout)?, operand(w, w_layout)?].concat();
         let mut y = vec![0.0; x.len()];
         forward(&mut y, x, &both, Plan { dim: both.len() / 2, group: x.len(), stride: 0, unit: 0.0 });
-        result(y, x_layout.shape())
+        Ok(result(y, x_layout.shape()))
     }
 
     fn bwd(
@@ -120,7 +120,7 @@ impl CustomOp2 for Modulated {
         let x = operand(x, xl)?;
         let mut y = vec![0.0; x.len()];
         forward(&mut y, x, operand(m, ml)?, plan);
-        result(y, xl.shape())
+        Ok(result(y, xl.shape()))
     }
 
     fn bwd(&self, x: &Tensor, m: &Tensor, _y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -206,11 +206,11 @@ mod tests {
             (batch, length, dim) in (1_usize..4, 1_usize..9, 8_usize..70), seed in 0_u64..1000,
         ) {
             let x = check::normal_f32(seed, &[batch, length, dim]);
-            check::against_composed(&[x.clone()], |x| LayerNorm::plain(dim).forward(&x[0]));
+            check::against_composed(std::slice::from_ref(&x), |x| LayerNorm::plain(dim).forward(&x[0]));
             let params = check::params_f32();
             let norm = LayerNorm::new(&params, dim).unwrap();
             check::shake(&params);
-            check::layer_against_composed(&params, &[x.clone()], |x| norm.forward(&x[0]));
+            check::layer_against_composed(&params, std::slice::from_ref(&x), |x| norm.forward(&x[0]));
             let modulation = check::normal_f32(seed + 1, &[batch, 3 * dim]);
             check::against_composed(&[x, modulation], |x| transformer::modulated(&x[0], &x[1]));
         }

@@ -22,7 +22,7 @@ impl CustomOp1 for Softmax {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut p = operand(x, layout)?.to_vec();
         softmax_rows(&mut p, layout.dims().last().copied().unwrap_or(1));
-        result(p, layout.shape())
+        Ok(result(p, layout.shape()))
     }
 
     fn bwd(&self, x: &Tensor, p: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {

@@ -22,88 +22,135 @@ pub(super) fn kept_len(sizes: Sizes) -> usize {
 dispatch!(forward => forward_body(out: &mut [f32], kept: &mut [f32], qkv: &[f32], bias: &[f32], sizes: Sizes));
 dispatch!(backward => backward_body(d_qkv: &mut [f32], kept: &[f32], qkv: &[f32], g: &[f32], sizes: Sizes));
 
-/// One head's part of a projection, one row for each position, zero-padded to whole vectors.
-#[inline(always)]
-fn rows(to: &mut [f32], from: &[f32], stride: usize, width: usize) {
-    for (to, from) in to.chunks_exact_mut(padded(width)).zip(from.chunks(stride)) {
-        to[..width].copy_from_slice(&from[..width]);
+/// One head's part of a projection: a row of whole vectors for each position.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    data: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows in place, or copied to `packed` with zeros behind them when they are not whole vectors.
+    #[inline(always)]
+    fn new(packed: &'a mut [f32], from: &'a [f32], stride: usize, width: usize) -> Self {
+        if width.is_multiple_of(LANES) {
+            return Self { data: from, stride };
+        }
+        for (to, from) in packed.chunks_exact_mut(padded(width)).zip(from.chunks(stride)) {
+            to[..width].copy_from_slice(&from[..width]);
+        }
+        Self { data: packed, stride: padded(width) }
+    }
+
+    #[inline(always)]
+    fn lane(self, row: usize, at: usize) -> &'a Lanes {
+        lane(self.data, row * self.stride + at * LANES)
     }
 }
 
-/// The same with a row for each number and a lane for each position.
+// The loops below count, because a chunk iterator divides when it is made, which costs as much as a short loop.
+
+/// Eight numbers from `start` on.
+#[inline(always)]
+fn lane(data: &[f32], start: usize) -> &Lanes {
+    &data[start..start + LANES].as_chunks().0[0]
+}
+
+/// As [`lane`], to write to.
+#[inline(always)]
+fn lane_mut(data: &mut [f32], start: usize) -> &mut Lanes {
+    &mut data[start..start + LANES].as_chunks_mut().0[0]
+}
+
+/// The transpose of a head's part: a row for each number and a lane for each position, zero in unused lanes.
 #[inline(always)]
 fn columns(to: &mut [f32], from: &[f32], stride: usize, width: usize, length: usize) {
     let lanes = padded(length);
-    for (position, from) in from.chunks(stride).take(length).enumerate() {
-        for (row, value) in to.chunks_exact_mut(lanes).zip(&from[..width]) {
-            row[position] = *value;
-        }
-    }
-}
-
-/// to[j][i] = Σ_c a[j][c] b[c][i] over whole vectors.
-#[inline(always)]
-fn product<const F: bool>(to: &mut [f32], a: &[f32], b: &[f32], lanes: usize, width: usize) {
-    for (to, a) in to.chunks_exact_mut(lanes).zip(a.chunks_exact(width)) {
-        let a = a.as_chunks::<4>().0;
-        for (at, to) in to.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            // four sums, so that a multiplication need not wait for the one before
-            let mut sums = [[0.0_f32; LANES]; 4];
-            for (a, b) in a.iter().zip(b.chunks_exact(4 * lanes)) {
-                for (index, sum) in sums.iter_mut().enumerate() {
-                    let b = lane(&b[index * lanes..], at);
-                    for (sum, b) in sum.iter_mut().zip(b) {
-                        *sum = fma::<F>(a[index], *b, *sum);
-                    }
+    for first in (0..lanes).step_by(LANES) {
+        if first + LANES <= length {
+            let [r0, r1, r2, r3, r4, r5, r6, r7]: [&[f32]; LANES] =
+                std::array::from_fn(|lane| &from[(first + lane) * stride..][..width]);
+            for c in 0..width {
+                *lane_mut(to, c * lanes + first) = [r0[c], r1[c], r2[c], r3[c], r4[c], r5[c], r6[c], r7[c]];
+            }
+        } else {
+            for position in first..length {
+                for c in 0..width {
+                    to[c * lanes + position] = from[position * stride + c];
                 }
             }
-            for (index, to) in to.iter_mut().enumerate() {
-                *to = (sums[0][index] + sums[1][index]) + (sums[2][index] + sums[3][index]);
+        }
+    }
+}
+
+/// `to[j][i] = Σ_c a[j][c] b[c][i]` for `length` rows of whole vectors.
+#[inline(always)]
+fn product<const F: bool>(to: &mut [f32], a: Rows<'_>, b: &[f32], length: usize, width: usize) {
+    let lanes = padded(length);
+    for j in 0..length {
+        for first in (0..lanes).step_by(LANES) {
+            // four sums, so that a multiplication need not wait for the one before
+            let (mut s0, mut s1) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+            let (mut s2, mut s3) = (s0, s1);
+            for at in 0..width / LANES {
+                let a = a.lane(j, at);
+                let b = |c: usize| lane(b, (at * LANES + c) * lanes + first);
+                for half in [0, 4] {
+                    axpy::<F>(&mut s0, a[half], b(half));
+                    axpy::<F>(&mut s1, a[half + 1], b(half + 1));
+                    axpy::<F>(&mut s2, a[half + 2], b(half + 2));
+                    axpy::<F>(&mut s3, a[half + 3], b(half + 3));
+                }
             }
+            *lane_mut(to, j * lanes + first) = std::array::from_fn(|i| (s0[i] + s1[i]) + (s2[i] + s3[i]));
         }
     }
 }
 
-/// Σⱼ weight(j) rows[j], for one vector of each row.
+/// `Σⱼ weight(j) rows[j]` over `length` rows, for vector `at` of each.
 #[inline(always)]
-fn mix<const F: bool>(rows: &[f32], width: usize, at: usize, weights: impl Iterator<Item = f32>) -> Lanes {
-    let mut sum = [0.0_f32; LANES];
-    for (row, weight) in rows.chunks_exact(width).zip(weights) {
-        for (sum, value) in sum.iter_mut().zip(lane(row, at)) {
-            *sum = fma::<F>(weight, *value, *sum);
-        }
+fn mix<const F: bool>(rows: Rows<'_>, at: usize, length: usize, weight: impl Fn(usize) -> f32) -> Lanes {
+    let (mut even, mut odd) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    for j in (1..length).step_by(2) {
+        axpy::<F>(&mut even, weight(j - 1), rows.lane(j - 1, at));
+        axpy::<F>(&mut odd, weight(j), rows.lane(j, at));
     }
-    sum
+    if length % 2 == 1 {
+        axpy::<F>(&mut even, weight(length - 1), rows.lane(length - 1, at));
+    }
+    std::array::from_fn(|i| even[i] + odd[i])
 }
 
+/// y ← y + a x
 #[inline(always)]
-fn lane(row: &[f32], at: usize) -> &Lanes {
-    &row.as_chunks::<LANES>().0[at]
+fn axpy<const F: bool>(y: &mut Lanes, a: f32, x: &Lanes) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = fma::<F>(a, *x, *y);
+    }
 }
 
 /// Softmax down the rows, each lane by itself.
 #[inline(always)]
 fn softmax_down<const F: bool>(scores: &mut [f32], lanes: usize, scale: f32, bias: &[f32]) {
-    for at in 0..lanes / LANES {
+    let length = scores.len() / lanes;
+    for first in (0..lanes).step_by(LANES) {
         let mut max = [f32::NEG_INFINITY; LANES];
-        for (row, bias) in scores.chunks_exact_mut(lanes).zip(bias) {
-            for (score, max) in row.as_chunks_mut::<LANES>().0[at].iter_mut().zip(&mut max) {
+        for (j, bias) in bias[..length].iter().enumerate() {
+            for (score, max) in lane_mut(scores, j * lanes + first).iter_mut().zip(&mut max) {
                 *score = fma::<F>(*score, scale, *bias);
                 *max = if *score > *max { *score } else { *max };
             }
         }
         let mut total = [0.0_f32; LANES];
-        for row in scores.chunks_exact_mut(lanes) {
-            for ((score, max), total) in row.as_chunks_mut::<LANES>().0[at].iter_mut().zip(&max).zip(&mut total) {
+        for j in 0..length {
+            for ((score, max), total) in lane_mut(scores, j * lanes + first).iter_mut().zip(&max).zip(&mut total) {
                 *score = exp::<F>(*score - max);
                 *total += *score;
             }
         }
-        for total in &mut total {
-            *total = 1.0 / *total;
-        }
-        for row in scores.chunks_exact_mut(lanes) {
-            for (score, inverse) in row.as_chunks_mut::<LANES>().0[at].iter_mut().zip(&total) {
+        let inverse = total.map(|total| 1.0 / total);
+        for j in 0..length {
+            for (score, inverse) in lane_mut(scores, j * lanes + first).iter_mut().zip(&inverse) {
                 *score *= inverse;
             }
         }
@@ -115,7 +162,7 @@ fn softmax_down<const F: bool>(scores: &mut [f32], lanes: usize, scale: f32, bia
 fn store(to: &mut [f32], at: usize, width: usize, value: Lanes) {
     let first = at * LANES;
     if first + LANES <= width {
-        to[first..first + LANES].copy_from_slice(&value);
+        *lane_mut(to, first) = value;
     } else {
         to[first..width].copy_from_slice(&value[..width - first]);
     }
@@ -132,18 +179,19 @@ fn forward_body<const F: bool>(out: &mut [f32], kept: &mut [f32], qkv: &[f32], b
         for head in 0..heads {
             let from = &qkv[item * length * stride + head * head_dim..];
             columns(&mut qt, from, stride, head_dim, length);
-            rows(&mut k, &from[dim..], stride, head_dim);
-            rows(&mut v, &from[2 * dim..], stride, head_dim);
-            let p = match kept.is_empty() {
-                true => &mut own[..],
-                false => &mut kept[(item * heads + head) * length * lanes..][..length * lanes],
+            let k = Rows::new(&mut k, &from[dim..], stride, head_dim);
+            let v = Rows::new(&mut v, &from[2 * dim..], stride, head_dim);
+            let p = if kept.is_empty() {
+                &mut own[..]
+            } else {
+                &mut kept[(item * heads + head) * length * lanes..][..length * lanes]
             };
-            product::<F>(p, &k, &qt, lanes, width);
+            product::<F>(p, k, &qt, length, width);
             softmax_down::<F>(p, lanes, sizes.scale(), &bias[item * length..]);
             for i in 0..length {
                 let to = &mut out[(item * length + i) * dim + head * head_dim..][..head_dim];
                 for at in 0..width / LANES {
-                    store(to, at, head_dim, mix::<F>(&v, width, at, p.iter().skip(i).step_by(lanes).copied()));
+                    store(to, at, head_dim, mix::<F>(v, at, length, |j| p[j * lanes + i]));
                 }
             }
         }
@@ -156,6 +204,7 @@ fn backward_body<const F: bool>(d_qkv: &mut [f32], kept: &[f32], qkv: &[f32], g:
     let Sizes { batch, length, dim, heads } = sizes;
     let (head_dim, lanes, stride) = (sizes.head_dim(), padded(length), 3 * dim);
     let width = padded(head_dim);
+    let scale = sizes.scale();
     let zeros = || vec![0.0; length * width];
     let (mut q, mut k, mut v, mut go) = (zeros(), zeros(), zeros(), zeros());
     let (mut gt, mut ds) = (vec![0.0; width * lanes], vec![0.0; length * lanes]);
@@ -163,37 +212,35 @@ fn backward_body<const F: bool>(d_qkv: &mut [f32], kept: &[f32], qkv: &[f32], g:
         for head in 0..heads {
             let start = item * length * stride + head * head_dim;
             let from = &qkv[start..];
-            rows(&mut q, from, stride, head_dim);
-            rows(&mut k, &from[dim..], stride, head_dim);
-            rows(&mut v, &from[2 * dim..], stride, head_dim);
+            let q = Rows::new(&mut q, from, stride, head_dim);
+            let k = Rows::new(&mut k, &from[dim..], stride, head_dim);
+            let v = Rows::new(&mut v, &from[2 * dim..], stride, head_dim);
             let from = &g[item * length * dim + head * head_dim..];
-            rows(&mut go, from, dim, head_dim);
+            let go = Rows::new(&mut go, from, dim, head_dim);
             columns(&mut gt, from, dim, head_dim, length);
             let p = &kept[(item * heads + head) * length * lanes..][..length * lanes];
-            product::<F>(&mut ds, &v, &gt, lanes, width);
-            for at in 0..lanes / LANES {
+            product::<F>(&mut ds, v, &gt, length, width);
+            for first in (0..lanes).step_by(LANES) {
                 let mut mean = [0.0_f32; LANES];
-                for (ds, p) in ds.chunks_exact(lanes).zip(p.chunks_exact(lanes)) {
-                    for ((mean, ds), p) in mean.iter_mut().zip(lane(ds, at)).zip(lane(p, at)) {
+                for j in 0..length {
+                    let at = j * lanes + first;
+                    for ((mean, ds), p) in mean.iter_mut().zip(lane(&ds, at)).zip(lane(p, at)) {
                         *mean = fma::<F>(*ds, *p, *mean);
                     }
                 }
-                for (ds, p) in ds.chunks_exact_mut(lanes).zip(p.chunks_exact(lanes)) {
-                    let ds = &mut ds.as_chunks_mut::<LANES>().0[at];
-                    for ((ds, mean), p) in ds.iter_mut().zip(&mean).zip(lane(p, at)) {
-                        *ds = p * (*ds - mean) * sizes.scale();
+                for j in 0..length {
+                    let at = j * lanes + first;
+                    for ((ds, mean), p) in lane_mut(&mut ds, at).iter_mut().zip(&mean).zip(lane(p, at)) {
+                        *ds = p * (*ds - mean) * scale;
                     }
                 }
             }
             for position in 0..length {
                 let to = &mut d_qkv[start + position * stride..];
                 for at in 0..width / LANES {
-                    let down = ds.iter().skip(position).step_by(lanes).copied();
-                    store(to, at, head_dim, mix::<F>(&k, width, at, down));
-                    let along = ds[position * lanes..][..length].iter().copied();
-                    store(&mut to[dim..], at, head_dim, mix::<F>(&q, width, at, along));
-                    let along = p[position * lanes..][..length].iter().copied();
-                    store(&mut to[2 * dim..], at, head_dim, mix::<F>(&go, width, at, along));
+                    store(to, at, head_dim, mix::<F>(k, at, length, |j| ds[j * lanes + position]));
+                    store(&mut to[dim..], at, head_dim, mix::<F>(q, at, length, |i| ds[position * lanes + i]));
+                    store(&mut to[2 * dim..], at, head_dim, mix::<F>(go, at, length, |i| p[position * lanes + i]));
                 }
             }
         }
