@@ -28,14 +28,14 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     Train(Box<train::Args>),
-    Check(check::Args),
+    Check(Box<check::Args>),
     List(list::Args),
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::Train(args) => train::run(*args, context),
-        Action::Check(args) => check::run(args, context),
+        Action::Check(args) => check::run(*args, context),
         Action::List(args) => list::run(&args, context),
     }
 }

@@ -254,8 +254,7 @@ mod tests {
     #[test]
     fn a_spent_budget_skips_what_is_new_and_still_answers_what_is_known() {
         let mut oracle = Metered::new(probe(true)).with_budget(2);
-        let statuses: Vec<_> =
-            oracle.evaluate(&words("ACGA")).unwrap().iter().map(|outcome| outcome.status()).collect();
+        let statuses: Vec<_> = oracle.evaluate(&words("ACGA")).unwrap().iter().map(Outcome::status).collect();
         assert_eq!(statuses, ["ok", "ok", "skipped", "ok"]);
         assert_eq!((oracle.left(), oracle.usage().spent()), (Some(0), 2));
         let cache = oracle.cache().clone();

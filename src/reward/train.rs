@@ -81,7 +81,7 @@ impl Trainer<'_> {
             let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
             let stop =
                 self.observer.on_event(&Event::Step { stage: STAGE, done, figures: &[("loss", loss)] }).is_break();
-            self.checkpoint(done, loss, &trainees, stop || done % config.checkpoint_every.max(1) == 0)?;
+            self.checkpoint(done, loss, &trainees, stop || done.is_multiple_of(config.checkpoint_every.max(1)))?;
             if stop && done < total {
                 return Err(Error::interrupted(format!("stopped after step {done} of {total}"))
                     .hint("run the same command again to go on"));

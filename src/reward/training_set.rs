@@ -1,6 +1,7 @@
 //! What a reward learns from.
 
 use super::Domain;
+use crate::data::quantile;
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::sequence::{Alphabet, Records, Sequence};
@@ -98,13 +99,12 @@ impl TrainingSet {
         })
     }
 
-    /// The value below which a share of the sequences lies: the `share · n`-th least one.
+    /// The value at or below which a share of the sequences lies, as [`crate::data::quantile`] has it.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
-        let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
-        sorted[rank.min(sorted.len()) - 1]
+        quantile(&sorted, share)
     }
 
     /// The least and the greatest value.

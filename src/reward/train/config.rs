@@ -149,7 +149,7 @@ impl TrainConfig {
                 return Err(Error::usage(format!("`{key}` is {value}; 0 or more is accepted")));
             }
         }
-        if self.checkpoint_every % self.report_every != 0 {
+        if !self.checkpoint_every.is_multiple_of(self.report_every) {
             return Err(Error::usage(format!(
                 "`checkpoint_every` is {}; a multiple of `report_every`, {}, is accepted",
                 self.checkpoint_every, self.report_every
