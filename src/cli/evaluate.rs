@@ -128,7 +128,7 @@ fn measure(
             .hint("name the set's alphabet with --alphabet"));
         }
         let outcomes = oracle.evaluate(sequences)?;
-        scores = sequences.iter().zip(&outcomes).filter_map(|(x, o)| Some((x.clone(), o.mean()?))).collect();
+        scores = sequences.iter().zip(&outcomes).filter_map(|(x, o)| Some((x.clone(), o.value()?))).collect();
     }
     let values: Vec<f64> = scores.iter().map(|(_, value)| *value).collect();
     let modes: Vec<Sequence> = match args.threshold {

@@ -14,11 +14,14 @@ pub struct CnnConfig {
     pub channels: usize,
     /// Taps of every convolution; default 5.
     pub kernel: usize,
-    /// Residual convolutions after the first; default 2.
+    /// Empty positions added on both sides before the first convolution, besides its own; default 2. A motif that the
+    /// sequence cuts off is then seen like a whole one.
+    pub margin: usize,
+    /// Residual convolutions after the first; default 0.
     pub blocks: usize,
     /// Width of the hidden layer of the head; default 64.
     pub hidden: usize,
-    /// How positions are brought together; default `flat`.
+    /// How positions are brought together; default `max`.
     pub pooling: Pooling,
 }
 
@@ -26,8 +29,10 @@ pub struct CnnConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
-    /// All positions side by side: the network knows where a motif is.
+    /// The largest answer over positions: whether a motif is there, wherever it is.
     #[default]
+    Max,
+    /// All positions side by side: the network knows where a motif is.
     Flat,
     /// Mean and smooth maximum over positions: the network knows only whether a motif is there.
     Global,
@@ -35,7 +40,7 @@ pub enum Pooling {
 
 impl Default for CnnConfig {
     fn default() -> Self {
-        Self { channels: 64, kernel: 5, blocks: 2, hidden: 64, pooling: Pooling::Flat }
+        Self { channels: 64, kernel: 5, margin: 2, blocks: 0, hidden: 64, pooling: Pooling::Max }
     }
 }
 
@@ -48,18 +53,20 @@ pub(super) struct Cnn {
     blocks: Vec<Conv1d>,
     head: Mlp,
     pooling: Pooling,
+    margin: usize,
 }
 
 impl Cnn {
     pub(super) fn new(params: &Params, config: &CnnConfig, domain: &Domain) -> Result<Self> {
-        let CnnConfig { channels, kernel, blocks, hidden, pooling } = *config;
+        let CnnConfig { channels, kernel, margin, blocks, hidden, pooling } = *config;
         if channels == 0 || hidden == 0 {
             return Err(Error::usage(format!(
                 "a network of {channels} channels and {hidden} hidden units has no output; 1 or more are accepted"
             )));
         }
         let width = match pooling {
-            Pooling::Flat => domain.length * channels,
+            Pooling::Max => channels,
+            Pooling::Flat => (domain.length + 2 * margin) * channels,
             Pooling::Global => 2 * channels,
         };
         Ok(Self {
@@ -69,15 +76,22 @@ impl Cnn {
                 .collect::<Result<_>>()?,
             head: Mlp::new(&params.child("head"), &[width, hidden, 1])?,
             pooling,
+            margin,
         })
     }
 
     pub(super) fn forward(&self, probs: &Tensor) -> Result<Tensor> {
-        let mut x = gelu(&self.stem.forward(probs)?)?;
+        let padded = if self.margin > 0 {
+            &probs.pad_with_zeros(1, self.margin, self.margin)?
+        } else {
+            probs
+        };
+        let mut x = gelu(&self.stem.forward(padded)?)?;
         for block in &self.blocks {
             x = (&x + gelu(&block.forward(&x)?)?)?;
         }
         let pooled = match self.pooling {
+            Pooling::Max => x.max(1)?,
             Pooling::Flat => x.flatten_from(1)?,
             Pooling::Global => Tensor::cat(&[x.mean(1)?, smooth_maximum(&x)?], 1)?,
         };

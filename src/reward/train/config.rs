@@ -78,8 +78,8 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 20,
-            batch: 128,
-            learning_rate: 1e-3,
+            batch: 256,
+            learning_rate: 5e-3,
             warmup: 0.05,
             weight_decay: 0.01,
             clip_norm: 1.0,
