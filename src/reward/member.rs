@@ -122,10 +122,11 @@ mod tests {
     use candle_core::{DType, Device};
 
     fn architectures() -> Vec<Architecture> {
-        let small = CnnConfig { channels: 8, kernel: 3, blocks: 1, hidden: 8, pooling: Pooling::Global };
+        let small = CnnConfig { channels: 8, kernel: 3, margin: 1, blocks: 1, hidden: 8, pooling: Pooling::Global };
         vec![
             Architecture::Cnn(small.clone()),
-            Architecture::Cnn(CnnConfig { pooling: Pooling::Flat, ..small }),
+            Architecture::Cnn(CnnConfig { pooling: Pooling::Flat, ..small.clone() }),
+            Architecture::Cnn(CnnConfig { pooling: Pooling::Max, margin: 2, blocks: 0, ..small }),
             Architecture::Mlp(ResidualConfig { width: 16, blocks: 2 }),
         ]
     }

@@ -61,13 +61,13 @@ pub(in super::super) struct Network {
     /// Channels of a cnn, or width of an mlp [default: 64, or 128]
     #[arg(long, value_name = "N")]
     width: Option<usize>,
-    /// Residual blocks [default: 2]
+    /// Residual blocks [default: 0 for a cnn, 2 for an mlp]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
     /// Taps of a cnn's convolutions [default: 5]
     #[arg(long, value_name = "N")]
     kernel: Option<usize>,
-    /// flat (a cnn knows where a motif is) or global (only whether it is there) [default: flat]
+    /// max or global (a cnn knows only whether a motif is there) or flat (also where) [default: max]
     #[arg(long, value_name = "NAME")]
     pooling: Option<Pool>,
     /// Treat a DNA sequence and its reverse complement as different molecules
@@ -87,10 +87,10 @@ pub(in super::super) struct Training {
     /// Passes over the data [default: 20]
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
-    /// Sequences in a step [default: 128]
+    /// Sequences in a step [default: 256]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Greatest learning rate; it warms up and falls along a cosine [default: 0.001]
+    /// Greatest learning rate; it warms up and falls along a cosine [default: 0.005]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Decoupled weight decay [default: 0.01]
@@ -133,6 +133,7 @@ enum Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Pool {
+    Max,
     Flat,
     Global,
 }
@@ -200,8 +201,11 @@ impl Network {
                     hidden: self.width.unwrap_or(base.hidden),
                     pooling: match self.pooling {
                         Some(Pool::Global) => Pooling::Global,
-                        Some(Pool::Flat) | None => Pooling::Flat,
+                        Some(Pool::Flat) => Pooling::Flat,
+                        Some(Pool::Max) => Pooling::Max,
+                        None => base.pooling,
                     },
+                    margin: base.margin,
                 })
             }
             Family::Mlp => {
