@@ -10,6 +10,8 @@ mod check;
 mod completions;
 mod context;
 mod data;
+mod demo;
+mod design;
 mod device;
 mod doctor;
 mod drive;
@@ -62,6 +64,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Verb {
+    Demo(demo::Args),
+    Design(Box<design::Args>),
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
     Sample(sample::Args),
@@ -78,6 +82,8 @@ enum Verb {
 impl Verb {
     fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::Demo(args) => demo::run(args, context),
+            Self::Design(args) => design::run(*args, context),
             Self::Pretrain(args) => pretrain::run(*args, context),
             Self::Finetune(args) => finetune::run(*args, context),
             Self::Sample(args) => sample::run(args, context),

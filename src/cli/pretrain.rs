@@ -9,11 +9,11 @@ use super::input::Reading;
 use crate::diffusion::{Embedding, Grid, PretrainConfig, Pretraining, PriorConfig, ScheduleKind, SolverKind, Warp};
 use crate::error::{Error, Result};
 use crate::nn::{Pool, Training};
-use crate::sequence::{Alphabet, Sequence};
+use crate::sequence::{Alphabet, Records, Sequence};
 use crate::store::{RunFolder, RunInfo, prior_folder, sha256};
 use quality::Quality;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -177,25 +177,83 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let shape = args.shape(&records.alphabet, length)?;
     let recorded =
         Recorded { input: &input, value_below: args.value_below, hold_out: share, prior: &shape, training: &training };
-    let info = RunInfo::new("pretrain", context.seed_number, &recorded)?
-        .with_version("data", sha256(&kept.iter().flat_map(|x| x.ids().iter().copied()).collect::<Vec<u8>>()));
-    let mut folder = RunFolder::open(&out, &info)?;
+    let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
+    let folder = RunFolder::open(&out, &info)?;
     if folder.is_finished() {
         context.note(format!("`{}` is complete: these are its figures", out.display()));
         return context.emit(&Quality::read(&out)?);
     }
+    let task = Task { shape, training, hold_out: share, every, origin: describe(&input, &args) };
+    context.emit(&fit(&task, &kept, &records.alphabet, folder, &info, context)?)
+}
+
+/// What is trained, and how.
+struct Task {
+    shape: PriorConfig,
+    training: PretrainConfig,
+    hold_out: f64,
+    every: u64,
+    origin: String,
+}
+
+/// What the data was, for the card.
+fn describe(input: &str, args: &Args) -> String {
+    let limit = args.value_below.map_or_else(String::new, |v| format!(", values at most {v}"));
+    format!("`{input}`{limit}")
+}
+
+/// A prior with default settings from all sequences of a table, in `out`; nothing where it is complete.
+///
+/// # Errors
+/// When the sequences have several lengths, a step fails, or Ctrl-C was pressed.
+pub(super) fn train(records: &Records, out: &Path, steps: u64, context: &Context) -> Result<()> {
+    let kept = records.sequences();
+    let shape = PriorConfig::new(&records.alphabet, one_length(&kept)?);
+    let training = PretrainConfig { steps, ..PretrainConfig::default() };
+    let recorded =
+        Recorded { input: "the table", value_below: None, hold_out: 0.05, prior: &shape, training: &training };
+    let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
+    let folder = RunFolder::open(out, &info)?;
+    if !folder.is_finished() {
+        let origin = "the table of a design job".to_owned();
+        let task = Task { shape, training, hold_out: 0.05, every: CHECKPOINT_EVERY, origin };
+        fit(&task, &kept, &records.alphabet, folder, &info, context)?;
+    }
+    Ok(())
+}
+
+fn digest(sequences: &[Sequence]) -> String {
+    sha256(&sequences.iter().flat_map(|x| x.ids().iter().copied()).collect::<Vec<u8>>())
+}
+
+fn fit(
+    task: &Task,
+    kept: &[Sequence],
+    alphabet: &Alphabet,
+    mut folder: RunFolder,
+    info: &RunInfo,
+    context: &Context,
+) -> Result<Quality> {
+    let out = folder.path().to_owned();
     let seed = context.seed();
-    let (held, rest) = hold_out(&kept, share, &records.alphabet, seed.child("hold-out"));
+    let (held, rest) = hold_out(kept, task.hold_out, alphabet, seed.child("hold-out"));
     let pool = Pool::new(context.threads)?;
-    let mut job = Pretraining::new(shape, training.clone(), &rest, seed.child("prior"), &pool, &context.device()?)?;
-    drive("pretrain", &mut job, &mut folder, every, context)?;
+    let mut job = Pretraining::new(
+        task.shape.clone(),
+        task.training.clone(),
+        &rest,
+        seed.child("prior"),
+        &pool,
+        &context.device()?,
+    )?;
+    drive("pretrain", &mut job, &mut folder, task.every, context)?;
     let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
-    let card = quality.card(&input, &args, &info, job.shape(), &training);
+    let card = quality.card(&task.origin, &out, info, job.shape(), &task.training);
     let manifest = prior_folder(job.shape(), job.weights())?.with_card(card).save(&out)?;
     folder.write(quality::FILE, &quality.json()?)?;
     let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json", quality::FILE]).collect();
     folder.finish(&files)?;
-    context.emit(&quality)
+    Ok(quality)
 }
 
 fn one_length(sequences: &[Sequence]) -> Result<usize> {

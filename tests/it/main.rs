@@ -4,5 +4,5 @@
 mod architecture;
 mod cli;
 mod data;
-mod report;
 mod oracle;
+mod report;

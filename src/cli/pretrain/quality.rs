@@ -1,6 +1,5 @@
 //! How good a prior is: figures on held-out sequences, and its card.
 
-use super::Args;
 use crate::cli::printer::columns;
 use crate::diffusion::{PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
 use crate::error::{Error, Result};
@@ -105,17 +104,15 @@ impl Quality {
 
     pub(super) fn card(
         &self,
-        input: &str,
-        args: &Args,
+        origin: &str,
+        out: &Path,
         info: &RunInfo,
         shape: &PriorConfig,
         training: &PretrainConfig,
     ) -> String {
-        let title =
-            args.out.as_deref().and_then(Path::file_name).map_or_else(|| "prior".into(), |n| n.to_string_lossy());
+        let title = out.file_name().map_or_else(|| "prior".into(), |n| n.to_string_lossy());
         let mut card = format!("# {title}: a diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
-        let limit = args.value_below.map_or_else(String::new, |v| format!(", values at most {v}"));
-        let _ = writeln!(card, "Trained on `{input}`{limit} by `seqtilt pretrain`, seed {}.\n", info.seed);
+        let _ = writeln!(card, "Trained on {origin} by `seqtilt pretrain`, seed {}.\n", info.seed);
         for (what, version) in &info.versions {
             let _ = writeln!(card, "- {what}: `{version}`");
         }

@@ -81,11 +81,7 @@ impl Cnn {
     }
 
     pub(super) fn forward(&self, probs: &Tensor) -> Result<Tensor> {
-        let padded = if self.margin > 0 {
-            &probs.pad_with_zeros(1, self.margin, self.margin)?
-        } else {
-            probs
-        };
+        let padded = if self.margin > 0 { &probs.pad_with_zeros(1, self.margin, self.margin)? } else { probs };
         let mut x = gelu(&self.stem.forward(padded)?)?;
         for block in &self.blocks {
             x = (&x + gelu(&block.forward(&x)?)?)?;

@@ -1,0 +1,62 @@
+//! `seqtilt design`
+
+mod page;
+mod pick;
+mod prepare;
+mod settings;
+mod summary;
+mod table;
+
+pub(super) use settings::{Args, Plan};
+
+use super::context::Context;
+use crate::error::{Error, Result};
+use crate::oracle::OracleOptions;
+use crate::store::{RunFolder, RunInfo};
+use std::path::Path;
+use summary::Summary;
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let input = args.input.clone();
+    let args = context.settings(&["design"], args)?;
+    let out = args.out()?;
+    let plan = args.plan(input)?;
+    execute(&plan, &out, context)
+}
+
+/// Runs a design job in a folder, or reads its summary where it is complete.
+///
+/// # Errors
+/// When a part fails or Ctrl-C was pressed; the same command then goes on.
+pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
+    let started = std::time::Instant::now();
+    let records = match &plan.input {
+        Some(input) => Some(plan.reading.records(input, context)?),
+        None => None,
+    };
+    let info = RunInfo::new("design", context.seed_number, plan)?;
+    let folder = RunFolder::open(out, &info)?;
+    if folder.is_finished() {
+        context.note(format!("`{}` is complete: this is its summary", out.display()));
+        return context.emit(&Summary::read(out)?);
+    }
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let mut parts = prepare::Parts::gather(plan, records.as_ref(), out, &options, context)?;
+    let outcome = parts.finetune(plan, &out.join("finetune"), context)?;
+    let picked = pick::Picked::draw(plan, &mut parts, &outcome, &out.join("finetune"), context)?;
+    let summary = Summary::new(plan, &parts, &outcome, &picked);
+    folder.write("designs.csv", table::csv(&picked, &parts)?.as_bytes())?;
+    folder.write("designs.fasta", table::fasta(&picked, &parts).as_bytes())?;
+    folder.write(summary::FILE, &summary.json()?)?;
+    let report = page::report(plan, &parts, &outcome, &picked, &summary, &info)?;
+    folder.write("report.json", report.to_json()?.as_bytes())?;
+    folder.write("report.html", report.html().as_bytes())?;
+    folder.write_timing(&serde_json::json!({ "seconds": started.elapsed().as_secs_f64() }))?;
+    folder.finish(&["designs.csv", "designs.fasta", summary::FILE, "report.json", "report.html"])?;
+    context.emit(&summary)?;
+    context.note(format!("open {} in a browser", out.join("report.html").display()));
+    if picked.rows.is_empty() {
+        return Err(Error::constraint("no design passed the filters").hint("raise --samples or lower --min-distance"));
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! The parts of a design job: prior, reward, judge, known sequences.
+
+use super::settings::Plan;
+use crate::cli::context::Context;
+use crate::cli::finetune::{Job, Outcome};
+use crate::cli::pretrain;
+use crate::diffusion::Prior;
+use crate::error::{Error, Result};
+use crate::nn::Pool;
+use crate::oracle::{Model, Oracle, OracleName, OracleOptions};
+use crate::random::Seed;
+use crate::reward::{
+    Architecture, Ensemble, EnsembleConfig, HeldOut, ResidualConfig, Reward, TrainConfig, Trainer, TrainingSet,
+    held_out,
+};
+use crate::sequence::{Records, Sequence};
+use crate::store::{ModelFolder, RunFolder, RunInfo, open_prior};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Sequences of the table held out to report on the reward.
+const HELD_OUT: f64 = 0.1;
+
+/// Everything that designs are made from.
+pub(super) struct Parts {
+    pub(super) prior: Arc<Prior>,
+    pub(super) prior_name: String,
+    prior_folder: ModelFolder,
+    pub(super) reward: Box<dyn Reward>,
+    pub(super) reward_name: String,
+    pub(super) scorer: Box<dyn Oracle>,
+    pub(super) judge: Box<dyn Oracle>,
+    pub(super) judge_name: String,
+    pub(super) truth: Option<Box<dyn Oracle>>,
+    pub(super) known: BTreeMap<Sequence, (String, Option<f64>)>,
+    /// The reward's figures on rows of the table that it did not see.
+    pub(super) held_out: Option<HeldOut>,
+    /// Predicted and measured values of those rows.
+    pub(super) held_points: Vec<(f64, f64)>,
+    seed: Seed,
+}
+
+impl Parts {
+    /// Opens what was named, and trains the rest on the table.
+    ///
+    /// # Errors
+    /// When a part cannot be opened or trained, or they do not fit together.
+    pub(super) fn gather(
+        plan: &Plan,
+        records: Option<&Records>,
+        out: &Path,
+        options: &OracleOptions,
+        context: &Context,
+    ) -> Result<Self> {
+        let seed = context.seed();
+        let device = context.device()?;
+        let (prior_name, (prior, prior_folder)) = match (&plan.prior, records) {
+            (Some(name), _) => (name.clone(), open_prior(name, &device)?),
+            (None, Some(records)) => {
+                let folder = out.join("prior");
+                pretrain::train(records, &folder, plan.prior_steps, context)?;
+                let name = folder.display().to_string();
+                ("prior trained on the table".to_owned(), open_prior(&name, &device)?)
+            }
+            (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
+        };
+        let mut held = (None, Vec::new());
+        let (reward_name, reward, scorer): (String, Box<dyn Reward>, Box<dyn Oracle>) = match (&plan.reward, records) {
+            (Some(name), _) => {
+                let parsed: OracleName = name.parse()?;
+                (name.clone(), parsed.reward(options)?, parsed.open(options)?)
+            }
+            (None, Some(records)) => {
+                let (ensemble, figures, points) =
+                    learn(records, Architecture::default(), &out.join("reward"), plan, seed.child("reward"), context)?;
+                held = (Some(figures), points);
+                ("ensemble trained on the table".to_owned(), Box::new(ensemble.clone()), Box::new(Model::new(ensemble)))
+            }
+            (None, None) => return Err(Error::usage("`design` needs a table or `--reward`")),
+        };
+        let (judge_name, judge): (String, Box<dyn Oracle>) = match (&plan.judge, records) {
+            (Some(name), _) => (name.clone(), name.parse::<OracleName>()?.open(options)?),
+            (None, Some(records)) => {
+                let other = Architecture::Mlp(ResidualConfig::default());
+                let (ensemble, ..) = learn(records, other, &out.join("judge"), plan, seed.child("judge"), context)?;
+                ("ensemble of another architecture on the same table".to_owned(), Box::new(Model::new(ensemble)))
+            }
+            (None, None) => return Err(Error::usage("`design` needs a table or `--judge`")),
+        };
+        let truth = plan.truth.as_ref().map(|name| name.parse::<OracleName>()?.open(options)).transpose()?;
+        let known = records.map_or_else(BTreeMap::new, |records| {
+            records.rows.iter().map(|row| (row.sequence.clone(), (row.id.clone(), row.value))).collect()
+        });
+        let parts = Self {
+            prior: Arc::new(prior),
+            prior_name,
+            prior_folder,
+            reward,
+            reward_name,
+            scorer,
+            judge,
+            judge_name,
+            truth,
+            known,
+            held_out: held.0,
+            held_points: held.1,
+            seed,
+        };
+        parts.check()?;
+        Ok(parts)
+    }
+
+    fn check(&self) -> Result<()> {
+        for (what, oracle) in [("reward", &self.scorer), ("judge", &self.judge)] {
+            let (theirs, ours) = (&oracle.info().alphabet, self.prior.alphabet());
+            if theirs != ours {
+                return Err(Error::usage(format!(
+                    "the {what} reads {}, the prior writes {}",
+                    theirs.name(),
+                    ours.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tilts the prior in `out`.
+    ///
+    /// # Errors
+    /// When a step fails or Ctrl-C was pressed.
+    pub(super) fn finetune(&self, plan: &Plan, out: &Path, context: &Context) -> Result<Outcome> {
+        let job = Job {
+            out,
+            prior: self.prior.clone(),
+            prior_name: &self.prior_name,
+            prior_folder: &self.prior_folder,
+            reward: self.reward.as_ref(),
+            reward_name: self.reward_name.clone(),
+            plan: plan.tuning.plan(self.prior.config())?,
+            seed: self.seed,
+        };
+        job.run(context)
+    }
+}
+
+/// Trains an ensemble in `out`, with figures on held-out rows; or opens it where it is complete.
+fn learn(
+    records: &Records,
+    architecture: Architecture,
+    out: &Path,
+    plan: &Plan,
+    seed: Seed,
+    context: &Context,
+) -> Result<(Ensemble, HeldOut, Vec<(f64, f64)>)> {
+    let all = TrainingSet::from_records(records)?;
+    let (held, rest) = all.hold_out(HELD_OUT, seed.child("hold-out"))?;
+    let ensemble = EnsembleConfig { architecture, ..EnsembleConfig::default() };
+    let training = TrainConfig { epochs: plan.reward_epochs, ..TrainConfig::default() };
+    let info =
+        RunInfo::new("oracle train", context.seed_number, &serde_json::json!([&ensemble, &training, &plan.input]))?;
+    let mut run = RunFolder::open(out, &info)?;
+    let trained = if run.is_finished() {
+        Ensemble::from_folder("reward", &ModelFolder::load(out, crate::reward::KIND)?)?
+    } else {
+        let pool = Pool::new(context.threads.min(ensemble.members))?;
+        let trainer = Trainer { seed, pool: &pool, run: Some(&mut run), observer: &mut context.observer() };
+        let trained = trainer.train("reward", &rest, &ensemble, &training)?;
+        let card = "# An ensemble trained by `seqtilt design`\n";
+        let manifest = trained.to_folder()?.with_card(card).save(out)?;
+        let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json"]).collect();
+        run.finish(&files)?;
+        trained
+    };
+    let predictions = trained.predict(held.sequences())?;
+    let points = predictions.iter().map(|p| p.mean).zip(held.values().iter().copied()).collect();
+    let figures = held_out(&predictions, held.values(), &[])?;
+    Ok((trained, figures, points))
+}

@@ -1,0 +1,149 @@
+//! Arguments of `design`, and what they amount to.
+
+use crate::cli::check::{required, within};
+use crate::cli::finetune::Tuning;
+use crate::cli::input::Reading;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt design variants.csv --out designs
+                                    everything from one table: prior, reward, judge, fine-tune, 96 designs
+  seqtilt design variants.csv --out designs --count 384 --min-distance 3
+  seqtilt design --prior tfbind8-prior --reward model:tfbind8-reward --judge model:tfbind8-fit --out designs
+                                    from models that exist; no table is needed
+  seqtilt design variants.csv --prior prior --out designs
+                                    a prior of your own, the reward from the table
+
+Designs are drawn from the tuned sampler, made unique, scored by the reward and by a judge that it never saw, and the best
+by `mean - caution * sd` are kept at least --min-distance letters apart. The same command goes on after an interruption.";
+
+/// Price of a nat in the demonstration, about a tenth of the standard deviation of the reward's training values.
+const DEMO_ALPHA: f64 = 0.01;
+
+/// Go from a table of measured variants to a list of designs, end to end
+#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct Args {
+    /// Table of measured variants: CSV, TSV, or the name of a data set
+    #[serde(skip)]
+    pub(super) input: Option<String>,
+    /// Folder of the results
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Prior to use instead of training one: a folder, or a built-in one by name
+    #[arg(long, value_name = "NAME|FOLDER")]
+    prior: Option<String>,
+    /// Reward to use instead of training one, as KIND:ARGUMENT
+    #[arg(long, value_name = "ORACLE")]
+    reward: Option<String>,
+    /// Independent judge, as KIND:ARGUMENT [default: an ensemble of another architecture on the same table]
+    #[arg(long, value_name = "ORACLE")]
+    judge: Option<String>,
+    /// Oracle whose values are printed beside the designs as measured, where it knows them
+    #[arg(long, value_name = "ORACLE")]
+    truth: Option<String>,
+    /// Designs to keep [default: 96]
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// Sequences drawn from the tuned sampler [default: 4000]
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Least letters between two designs; relaxed, and said so, where it cannot be met [default: 2]
+    #[arg(long, value_name = "N")]
+    min_distance: Option<usize>,
+    /// Standard deviations of the reward's ensemble taken off a design's score [default: 1]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    caution: Option<f64>,
+    /// Keep designs that the table already holds
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_known: bool,
+    /// Optimiser steps of the prior, where one is trained [default: 4000]
+    #[arg(long, value_name = "N")]
+    prior_steps: Option<u64>,
+    /// Passes over the table for reward and judge, where they are trained [default: 20]
+    #[arg(long, value_name = "N")]
+    reward_epochs: Option<u64>,
+    #[command(flatten)]
+    tuning: Tuning,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Everything that decides a design job's result.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(in crate::cli) struct Plan {
+    pub(in crate::cli) input: Option<String>,
+    pub(in crate::cli) prior: Option<String>,
+    pub(in crate::cli) reward: Option<String>,
+    pub(in crate::cli) judge: Option<String>,
+    pub(in crate::cli) truth: Option<String>,
+    pub(in crate::cli) count: usize,
+    pub(in crate::cli) samples: usize,
+    pub(in crate::cli) min_distance: usize,
+    pub(in crate::cli) caution: f64,
+    pub(in crate::cli) allow_known: bool,
+    pub(in crate::cli) prior_steps: u64,
+    pub(in crate::cli) reward_epochs: u64,
+    pub(in crate::cli) tuning: Tuning,
+    pub(in crate::cli) reading: Reading,
+}
+
+impl Plan {
+    /// The demonstration on TFBind8, with the models inside the program.
+    pub(in crate::cli) fn demo(truth: Option<&str>) -> Self {
+        Self {
+            prior: Some("tfbind8-prior".to_owned()),
+            reward: Some("model:tfbind8-reward".to_owned()),
+            judge: Some("model:tfbind8-fit".to_owned()),
+            truth: truth.map(str::to_owned),
+            count: 96,
+            samples: 4000,
+            min_distance: 2,
+            caution: 1.0,
+            tuning: Tuning { alpha: Some(DEMO_ALPHA), ..Tuning::default() },
+            ..Self::default()
+        }
+    }
+}
+
+impl Args {
+    /// The folder of the results.
+    ///
+    /// # Errors
+    /// When none was named.
+    pub(super) fn out(&self) -> Result<PathBuf> {
+        required("design", "out", self.out.clone())
+    }
+
+    /// Defaults filled in and checked.
+    ///
+    /// # Errors
+    /// When a value is out of range or parts are missing.
+    pub(super) fn plan(self, input: Option<String>) -> Result<Plan> {
+        if input.is_none() && (self.prior.is_none() || self.reward.is_none() || self.judge.is_none()) {
+            return Err(Error::usage("`design` needs a table, or all of `--prior`, `--reward` and `--judge`")
+                .hint("for example: seqtilt design variants.csv --out designs"));
+        }
+        Ok(Plan {
+            input,
+            prior: self.prior,
+            reward: self.reward,
+            judge: self.judge,
+            truth: self.truth,
+            count: within("count", self.count.unwrap_or(96), 1..=100_000)?,
+            samples: within("samples", self.samples.unwrap_or(4000), 1..=10_000_000)?,
+            min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,
+            caution: within("caution", self.caution.unwrap_or(1.0), -100.0..=100.0)?,
+            allow_known: self.allow_known,
+            prior_steps: within("prior-steps", self.prior_steps.unwrap_or(4000), 1..=100_000_000)?,
+            reward_epochs: within("reward-epochs", self.reward_epochs.unwrap_or(20), 1..=100_000)?,
+            tuning: self.tuning,
+            reading: self.reading,
+        })
+    }
+}
