@@ -105,7 +105,7 @@ impl Plan {
             samples: 4000,
             min_distance: 2,
             caution: 1.0,
-            tuning: Tuning { alpha: Some(DEMO_ALPHA), ..Tuning::default() },
+            tuning: Tuning::at(DEMO_ALPHA),
             ..Self::default()
         }
     }

@@ -104,6 +104,11 @@ pub(in crate::cli) struct Plan {
 }
 
 impl Tuning {
+    /// Defaults at a price of a nat.
+    pub(in crate::cli) fn at(alpha: f64) -> Self {
+        Self { alpha: Some(alpha), ..Self::default() }
+    }
+
     /// Defaults, the prior's own, and what was given.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub(super) const FILE: &str = "quality.json";
 /// Held-out sequences that are scored, and sequences drawn, at most.
 const MOST: usize = 4096;
 /// Noise levels per sequence behind the bound.
-const DRAWS: usize = 32;
+const DRAWS: usize = 128;
 
 /// The distance of 1-, 2- or 3-mer spectra.
 #[derive(Clone, Debug, Serialize, Deserialize)]
