@@ -5,6 +5,7 @@
 
 mod arrays;
 mod attention;
+mod belief_walk;
 mod conv;
 mod cross_entropy;
 mod gate;
@@ -16,6 +17,7 @@ mod simd;
 mod softmax;
 
 pub(crate) use attention::attention;
+pub(crate) use belief_walk::{BeliefStep, belief_walk};
 pub(crate) use conv::conv1d;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use gate::gate;
