@@ -10,6 +10,7 @@ mod rollout;
 mod terminal;
 mod token_control;
 mod training;
+mod walk;
 
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;

@@ -2,6 +2,7 @@
 
 use super::{Coefficients, Grid, Prior, Scales, SolverKind};
 use crate::error::{Error, Result};
+use crate::nn::{BeliefStep, belief_walk, fused};
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
@@ -61,6 +62,34 @@ pub trait Chain: Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move>;
+
+    /// A block's steps from `x` at once: (B, N + 2) with the last state's N numbers, Σ ½|u|² and Σ u·ε per row; `None` where
+    /// the chain has no such form for these operands.
+    ///
+    /// `changes` is empty for the base chain, else the control's held change of the token logits, and on demand a twin with
+    /// the same numbers that takes the gradient of Σ u·ε in its stead.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn leap(&self, leap: &Leap<'_>) -> Result<Option<Tensor>> {
+        let _ = leap;
+        Ok(None)
+    }
+}
+
+/// What a block is walked with.
+#[derive(Clone, Debug)]
+pub struct Leap<'a> {
+    /// The steps.
+    pub steps: std::ops::Range<usize>,
+    /// States (B, …) before the first of them.
+    pub x: &'a Tensor,
+    /// What the first step left.
+    pub memory: &'a Memory,
+    /// Changes of the token logits, at most two.
+    pub changes: &'a [Tensor],
+    /// Noise, (steps, B, …).
+    pub noise: &'a Tensor,
 }
 
 /// A prior's sampler as a [`Chain`]: from z ~ N(0, I) at t = 1 to the decode, at `eta` 1 (the memoryless schedule: the end
@@ -175,5 +204,25 @@ impl Chain for DiffusionChain {
         let Coefficients { keep, predict, std } = self.coefficients[k];
         let mean = ((x * keep)? + (self.prior.estimate(&belief)? * predict)?)?;
         Ok(Move { mean, std, belief: Some(belief) })
+    }
+
+    fn leap(&self, leap: &Leap<'_>) -> Result<Option<Tensor>> {
+        let Leap { steps, x, memory, changes, noise } = leap;
+        let (points, Some(context)) = (self.prior.codec().table(), &memory.context) else { return Ok(None) };
+        if points.track_op() || !fused(&[x, context, noise, points]) {
+            return Ok(None);
+        }
+        let steps = steps.clone().map(|k| {
+            let (scales, c) = (Scales::at_log_snr(self.log_snrs[k]), self.coefficients[k]);
+            BeliefStep {
+                evidence: (scales.signal / scales.noise.powi(2)) as f32,
+                keep: c.keep as f32,
+                predict: c.predict as f32,
+                std: c.std as f32,
+            }
+        });
+        let logits: Vec<&Tensor> = std::iter::once(context).chain(changes.iter()).collect();
+        let logits = if changes.is_empty() { context.clone() } else { Tensor::cat(&logits, 2)? };
+        Ok(Some(belief_walk(x, &logits, noise, points, steps.collect())?))
     }
 }

@@ -1,12 +1,12 @@
 //! Back-propagation through the sampler.
 
 use super::rollout::{Rollout, per_row};
+use super::walk::Walker;
 use super::{Control, Problem};
-use crate::diffusion::Memory;
 use crate::error::{Error, Result};
 use crate::nn::{Gradients, gradients_with};
 use crate::random::Seed;
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use serde::{Deserialize, Serialize};
 
 /// Which unbiased gradient of the divergence is used.
@@ -87,33 +87,22 @@ impl BackProp {
         let mut adjoint = inputs.remove(0);
         let mut total: Option<Gradients> = None;
         rollout.states.pop();
+        let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
+        let walker = Walker { chain, control: Some(control), held };
         for first in (0..batch.steps).step_by(block).rev() {
             let last = (first + block).min(batch.steps);
             if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
                 adjoint = adjoint.zeros_like()?;
             }
             let Some(state) = rollout.states.pop() else { break };
-            let noises = rollout.noises.split_off(first);
+            let Some(noise) = rollout.noises.pop() else { break };
             let start = Var::from_tensor(&state)?;
-            let (mut x, mut price) = (start.as_tensor().clone(), None::<Tensor>);
-            let (mut memory, mut held_memory) = (Memory::default(), Memory::default());
-            for (k, epsilon) in (first..last).zip(&noises) {
-                let base = chain.advance(k, &x, &mut memory)?;
-                let u = control.control(k, &x, &base, &mut memory)?;
-                if cost_weight > 0.0 {
-                    let mut cost = (u.sqr()? * 0.5)?;
-                    if self.estimator == Estimator::Landing {
-                        cost = (cost + (frozen.control(k, &x, &base, &mut held_memory)? * epsilon)?)?;
-                    }
-                    price = Some(match price {
-                        None => cost,
-                        Some(price) => (price + cost)?,
-                    });
+            let walk = walker.walk(first..last, start.as_tensor(), &noise)?;
+            let mut local = (walk.x * &adjoint)?.sum_all()?;
+            if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {
+                if walker.held.is_some() {
+                    price = (price + product)?;
                 }
-                x = (base.mean + ((u + epsilon)? * base.std)?)?;
-            }
-            let mut local = (x * &adjoint)?.sum_all()?;
-            if let Some(price) = price {
                 local = (local + (price.sum_all()? * cost_weight)?)?;
             }
             let (gradients, mut inputs) = gradients_with(&local, vars, &[&start])?;

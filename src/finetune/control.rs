@@ -11,4 +11,14 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn control(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor>;
+
+    /// The change of the base's token logits that the control holds for the block starting at step `k`, where it is of that
+    /// form; a chain can then walk the whole block at once ([`Chain::leap`](crate::diffusion::Chain::leap)).
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn change(&self, k: usize, x: &Tensor, base: &Move) -> Result<Option<Tensor>> {
+        let _ = (k, x, base);
+        Ok(None)
+    }
 }

@@ -1,7 +1,8 @@
 //! Walking a chain, with or without control.
 
 use super::Control;
-use crate::diffusion::{Chain, Memory};
+use super::walk::Walker;
+use crate::diffusion::Chain;
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::{Rng, Seed};
@@ -18,10 +19,9 @@ pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Ten
     Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
 }
 
-/// Sums over all but the batch dimension, in f64.
+/// Numbers of a (B,) tensor in f64.
 pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
-    let rows = values.dim(0)?;
-    Ok(values.reshape((rows, ()))?.to_dtype(DType::F64)?.sum(1)?.to_vec1::<f64>()?)
+    Ok(values.detach().to_dtype(DType::F64)?.to_vec1::<f64>()?)
 }
 
 /// One batch of controlled paths.
@@ -29,7 +29,7 @@ pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
 pub struct Rollout {
     /// The first state of every block and the final one when kept, else the final state alone.
     pub states: Vec<Tensor>,
-    /// Noise of every step, when the states are kept.
+    /// Noise of every block, (steps, B, …), when the states are kept.
     pub noises: Vec<Tensor>,
     /// Path log-ratio L = log dPᵘ/dP per row, in nats.
     pub log_ratio: Vec<f64>,
@@ -55,31 +55,24 @@ impl Rollout {
         let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
         let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
-        let mut memory = Memory::default();
-        for k in 0..steps {
-            if k.is_multiple_of(chain.block()) {
-                memory = Memory::default();
-            }
-            let base = chain.advance(k, &x, &mut memory)?;
-            let epsilon = noise(chain, rows, &mut rng)?;
-            let mut push = epsilon.clone();
-            if let Some(control) = control {
-                let u = control.control(k, &x, &base, &mut memory)?.detach();
-                let (squares, products) = (per_row(&u.sqr()?)?, per_row(&(&u * &epsilon)?)?);
+        let walker = Walker { chain, control, held: None };
+        for first in (0..steps).step_by(chain.block()) {
+            let block = first..(first + chain.block()).min(steps);
+            let draws: Vec<Tensor> = block.clone().map(|_| noise(chain, rows, &mut rng)).collect::<Result<_>>()?;
+            let draws = Tensor::stack(&draws, 0)?;
+            let walk = walker.walk(block, &x, &draws)?;
+            if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
+                let (squares, products) = (per_row(squares)?, per_row(products)?);
                 for row in 0..rows {
-                    cost[row] += 0.5 * squares[row];
-                    log_ratio[row] += products[row] + 0.5 * squares[row];
+                    cost[row] += squares[row];
+                    log_ratio[row] += products[row] + squares[row];
                 }
-                push = (push + u)?;
             }
-            let next = (base.mean + (push * base.std)?)?.detach();
             if keep {
-                if k.is_multiple_of(chain.block()) {
-                    states.push(x);
-                }
-                noises.push(epsilon);
+                states.push(x);
+                noises.push(draws);
             }
-            x = next;
+            x = walk.x.detach();
         }
         states.push(x);
         Ok(Self { states, noises, log_ratio, cost })

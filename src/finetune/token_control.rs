@@ -129,7 +129,7 @@ impl<'a> TokenControl<'a> {
     }
 
     /// Change of the token logits, (B, L, V).
-    fn change(&self, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
+    fn network(&self, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
         let log_snr = self.chain.log_snrs()[k];
         match &self.network {
             Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
@@ -156,11 +156,15 @@ impl Control for TokenControl<'_> {
         let probabilities = softmax(belief)?;
         let change = match memory.change.take() {
             Some(held) => held,
-            None => self.change(k, x, &probabilities)?,
+            None => self.network(k, x, &probabilities)?,
         };
         let tilted = softmax(&(belief + &change)?)?;
         memory.change = Some(change);
         let c = self.chain.coefficients(k);
         Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
+    }
+
+    fn change(&self, k: usize, x: &Tensor, base: &Move) -> Result<Option<Tensor>> {
+        base.belief.as_ref().map(|belief| self.network(k, x, &softmax(belief)?)).transpose()
     }
 }

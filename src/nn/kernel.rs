@@ -11,6 +11,7 @@
 mod adamw;
 mod arrays;
 mod attention;
+mod belief_walk;
 mod conv;
 mod cross_entropy;
 mod gate;
@@ -23,6 +24,7 @@ mod softmax;
 
 pub(crate) use adamw::{Rates, adamw};
 pub(crate) use attention::attention;
+pub(crate) use belief_walk::{BeliefStep, belief_walk};
 pub(crate) use conv::conv1d;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use gate::gate;

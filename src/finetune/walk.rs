@@ -1,0 +1,126 @@
+//! One block of a chain's steps, with or without control.
+
+use super::Control;
+use crate::diffusion::{Chain, Leap, Memory};
+use crate::error::Result;
+use candle_core::Tensor;
+use std::ops::Range;
+
+/// Where a block led.
+pub(super) struct Walk {
+    /// The states after it.
+    pub(super) x: Tensor,
+    /// Σ ½|u|² per row, (B,); nothing without control.
+    pub(super) cost: Option<Tensor>,
+    /// Σ u·ε per row, (B,).
+    pub(super) product: Option<Tensor>,
+}
+
+/// Who walks.
+#[derive(Clone, Copy)]
+pub(super) struct Walker<'a> {
+    pub(super) chain: &'a dyn Chain,
+    pub(super) control: Option<&'a dyn Control>,
+    /// The same control with its weights held fixed: takes the gradient of Σ u·ε in its stead.
+    pub(super) held: Option<&'a dyn Control>,
+}
+
+impl Walker<'_> {
+    /// Walks the steps of one block; `noise` is (steps, B, …).
+    pub(super) fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor) -> Result<Walk> {
+        let mut memory = Memory::default();
+        let base = self.chain.advance(steps.start, x, &mut memory)?;
+        let mut changes = Vec::with_capacity(2);
+        for control in [self.control, self.held].into_iter().flatten() {
+            changes.extend(control.change(steps.start, x, &base)?);
+        }
+        if changes.len() == usize::from(self.control.is_some()) + usize::from(self.held.is_some()) {
+            let leap = Leap { steps: steps.clone(), x, memory: &memory, changes: &changes, noise };
+            if let Some(rows) = self.chain.leap(&leap)? {
+                let width = rows.dim(1)? - 2;
+                let column = |i| -> Result<Option<Tensor>> {
+                    self.control.map(|_| Ok(rows.narrow(1, width + i, 1)?.squeeze(1)?)).transpose()
+                };
+                let end = rows.narrow(1, 0, width)?.contiguous()?.reshape(x.shape())?;
+                return Ok(Walk { x: end, cost: column(0)?, product: column(1)? });
+            }
+        }
+        self.walk_by_steps(steps, x, noise)
+    }
+
+    fn walk_by_steps(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor) -> Result<Walk> {
+        let (mut memory, mut held_memory) = (Memory::default(), Memory::default());
+        let mut walk = Walk { x: x.clone(), cost: None, product: None };
+        let per_row = |values: Tensor| -> Result<Tensor> { Ok(values.flatten_from(1)?.sum(1)?) };
+        let add = |sum: &mut Option<Tensor>, more: Tensor| -> Result<()> {
+            *sum = Some(match sum.take() {
+                None => more,
+                Some(sum) => (sum + more)?,
+            });
+            Ok(())
+        };
+        for (index, k) in steps.enumerate() {
+            let epsilon = noise.get(index)?;
+            let base = self.chain.advance(k, &walk.x, &mut memory)?;
+            let mut push = epsilon.clone();
+            if let Some(control) = self.control {
+                let u = control.control(k, &walk.x, &base, &mut memory)?;
+                add(&mut walk.cost, per_row((u.sqr()? * 0.5)?)?)?;
+                let paired = match self.held {
+                    None => (&u * &epsilon)?,
+                    Some(held) => (held.control(k, &walk.x, &base, &mut held_memory)? * &epsilon)?,
+                };
+                add(&mut walk.product, per_row(paired)?)?;
+                push = (u + epsilon)?;
+            }
+            walk.x = (base.mean + (push * base.std)?)?;
+        }
+        Ok(walk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ControlConfig, ControlKind, TokenControl};
+    use super::*;
+    use crate::diffusion::{DenoiserConfig, DiffusionChain, Grid, Prior, PriorConfig, SolverKind};
+    use crate::nn::{Params, check};
+    use crate::random::Seed;
+    use crate::sequence::Alphabet;
+    use candle_core::{DType, Device};
+    use std::sync::Arc;
+
+    /// A chain of 6 steps in blocks of 3 over an untrained prior whose context is not zero.
+    fn chain(dtype: DType) -> DiffusionChain {
+        let mut config = PriorConfig::new(&Alphabet::dna(), 5);
+        config.denoiser = DenoiserConfig { dim: 8, layers: 1, heads: 2 };
+        let params = Params::trainable(Seed::root(3), dtype, &Device::Cpu);
+        Prior::new(&config, &params).unwrap();
+        check::shake(&params.child("denoiser"));
+        let prior = Prior::new(&config, &Params::frozen(params.snapshot().unwrap(), &Device::Cpu)).unwrap();
+        DiffusionChain::new(Arc::new(prior), 6, 3, Grid::Time, SolverKind::Ancestral).unwrap()
+    }
+
+    #[test]
+    fn a_block_at_once_agrees_with_its_steps() {
+        let chain = chain(DType::F32);
+        for kind in [ControlKind::Mlp, ControlKind::Transformer] {
+            let config = ControlConfig { kind, dim: 8, layers: 1, heads: 2 };
+            let params = check::params_f32();
+            TokenControl::new(&chain, &config, &params).unwrap();
+            check::shake(&params);
+            let held = Params::frozen(params.snapshot().unwrap(), &Device::Cpu);
+            let control = TokenControl::new(&chain, &config, &params).unwrap();
+            let held = TokenControl::new(&chain, &config, &held).unwrap();
+            let noise = check::normal_f32(5, &[3, 7, 5, 4]);
+            for twin in [None, Some(&held as &dyn Control)] {
+                let walker = Walker { chain: &chain, control: Some(&control), held: twin };
+                check::layer_against_composed(&params, &[check::normal_f32(4, &[7, 5, 4])], |x| {
+                    let walk = walker.walk(3..6, &x[0], &noise)?;
+                    let rows = [walk.x.flatten_from(1)?, walk.cost.unwrap().unsqueeze(1)?, walk.product.unwrap().unsqueeze(1)?];
+                    Ok(Tensor::cat(&rows, 1)?)
+                });
+            }
+        }
+    }
+}
