@@ -29,3 +29,6 @@ pub use sample::{Decode, SampleConfig, Samples, sample};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
 pub use solver::{Coefficients, SOLVERS, Solver, SolverKind};
 pub use warp::Warp;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Maximise `E_u[r(x_K)] − α KL(Pᵘ‖P)` over controls u ([`Problem`]); the optimum samples `p(x) exp(r(x)/α)/Z`
 //! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`Objective`] lists them.
 
+pub mod analytic;
+
 mod backprop;
 mod control;
 mod problem;
@@ -19,3 +21,8 @@ pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
 pub use training::{FinetuneConfig, Finetuning, OBJECTIVES, ObjectiveKind};
+pub use token_control::{ControlConfig, ControlKind, TokenControl};
+pub use training::{FinetuneConfig, Finetuning, ObjectiveKind};
+
+#[cfg(test)]
+mod tests;

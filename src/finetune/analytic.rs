@@ -1,0 +1,24 @@
+//! A control problem that is solved in closed form, to measure methods by.
+//!
+//! One dimension, linear drift, quadratic reward ([`LinearQuadratic`]). Three exact answers stand beside each other:
+//!
+//! - of the problem in continuous time ([`LinearQuadratic::optimum`]);
+//! - of the chain of Gaussian steps that is really walked, over all controls ([`best`]);
+//! - of that chain under one given [`Affine`] control ([`outcome`]).
+//!
+//! The first two differ by the discretisation, the last two by the training.
+
+mod affine;
+mod chain;
+mod problem;
+mod riccati;
+mod training;
+
+pub use affine::{Affine, Gain};
+pub use chain::{LinearChain, LinearStep};
+pub use problem::{LinearQuadratic, Normal, Optimum, Start};
+pub use riccati::{Outcome, best, outcome};
+pub use training::{AnalyticConfig, AnalyticTraining};
+
+#[cfg(test)]
+mod tests;

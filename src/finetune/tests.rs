@@ -1,0 +1,7 @@
+//! Path log-ratios and gradients against independent computations, in f64.
+
+mod estimators;
+mod fixture;
+mod gradient;
+mod paths;
+mod tokens;

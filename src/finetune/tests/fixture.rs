@@ -1,0 +1,158 @@
+//! Small chains, controls and rewards, and the objective as one unrolled graph.
+
+use crate::diffusion::{Chain, Memory, Move};
+use crate::error::Result;
+use crate::finetune::{Batch, Control, Estimator, Problem, Rollout, Terminal};
+use crate::nn::{Gradients, Mlp, Params};
+use candle_core::{DType, Device, Tensor};
+
+/// A chain in two dimensions that bends, and remembers the cosine of its state for a block of steps.
+pub(super) struct Bent {
+    pub(super) block: usize,
+}
+
+impl Chain for Bent {
+    fn steps(&self) -> usize {
+        6
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        vec![2]
+    }
+
+    fn dtype(&self) -> DType {
+        DType::F64
+    }
+
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+
+    fn start(&self, noise: &Tensor) -> Result<Tensor> {
+        Ok((noise * 1.3)?)
+    }
+
+    fn block(&self) -> usize {
+        self.block
+    }
+
+    fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move> {
+        let context = match memory.context.take() {
+            Some(held) => held,
+            None => x.cos()?,
+        };
+        let mean = ((x * 0.9)? + (x.sin()? * 0.2)?)?;
+        let mean = (mean + (&context * 0.3)?)?;
+        memory.context = Some(context);
+        Ok(Move { mean, std: 0.4 + 0.1 * k as f64, belief: None })
+    }
+}
+
+/// A perceptron of state and step, plus one of the state at the head of the block.
+pub(super) struct Network {
+    now: Mlp,
+    head: Mlp,
+}
+
+impl Network {
+    pub(super) fn new(params: &Params) -> Self {
+        let now = Mlp::zero_last(&params.child("now"), &[3, 4, 2]).unwrap();
+        Self { now, head: Mlp::zero_last(&params.child("head"), &[2, 3, 2]).unwrap() }
+    }
+}
+
+impl Control for Network {
+    fn control(&self, k: usize, x: &Tensor, _: &Move, memory: &mut Memory) -> Result<Tensor> {
+        let time = (x.narrow(1, 0, 1)?.zeros_like()? + 0.2 * k as f64)?;
+        let head = match memory.change.take() {
+            Some(held) => held,
+            None => self.head.forward(x)?,
+        };
+        let u = (self.now.forward(&Tensor::cat(&[x, &time], 1)?)? + &head)?;
+        memory.change = Some(head);
+        Ok(u)
+    }
+}
+
+/// The same vector at every state, scaled by the step.
+pub(super) struct Constant(pub(super) [f64; 2]);
+
+impl Constant {
+    pub(super) fn at(&self, k: usize) -> [f64; 2] {
+        self.0.map(|u| u * (1.0 + k as f64))
+    }
+}
+
+impl Control for Constant {
+    fn control(&self, k: usize, x: &Tensor, _: &Move, _: &mut Memory) -> Result<Tensor> {
+        Ok(Tensor::new(&self.at(k), &Device::Cpu)?.broadcast_as(x.shape())?.contiguous()?)
+    }
+}
+
+/// r(x) = Σ sin 2x − ½ (x − 1)².
+pub(super) struct Hills;
+
+impl Terminal for Hills {
+    fn reward(&self, _: usize, x: &Tensor) -> Result<Tensor> {
+        let hills = ((x * 2.0)?.sin()? - ((x - 1.0)?.sqr()? * 0.5)?)?;
+        Ok(hills.sum(1)?)
+    }
+}
+
+/// r(x) = slope · Σ x.
+pub(super) struct Slope(pub(super) f64);
+
+impl Terminal for Slope {
+    fn reward(&self, _: usize, x: &Tensor) -> Result<Tensor> {
+        Ok((x.sum(1)? * self.0)?)
+    }
+}
+
+/// The loss −J/α (−E[r] without a divergence) of one batch as one graph over all steps.
+pub(super) fn unrolled(
+    problem: &Problem<'_>,
+    control: &dyn Control,
+    frozen: &dyn Control,
+    estimator: Estimator,
+    batch: &Batch,
+) -> Tensor {
+    let chain = problem.chain;
+    let drawn = Rollout::draw(chain, None, batch.steps, batch.rows, batch.seed, true).unwrap();
+    let (mut moving, mut held) = (Memory::default(), Memory::default());
+    let mut x = drawn.states[0].clone();
+    let mut nats = Tensor::zeros((), DType::F64, &Device::Cpu).unwrap();
+    for (k, epsilon) in drawn.noises.iter().enumerate() {
+        if k % chain.block() == 0 {
+            (moving, held) = (Memory::default(), Memory::default());
+        }
+        let base = chain.advance(k, &x, &mut moving).unwrap();
+        let u = control.control(k, &x, &base, &mut moving).unwrap();
+        nats = (nats + (u.sqr().unwrap().sum_all().unwrap() * 0.5).unwrap()).unwrap();
+        if estimator == Estimator::Landing {
+            let still = frozen.control(k, &x, &base, &mut held).unwrap();
+            nats = (nats + (still * epsilon).unwrap().sum_all().unwrap()).unwrap();
+        }
+        x = (base.mean + ((u + epsilon).unwrap() * base.std).unwrap()).unwrap();
+    }
+    let reward = problem.terminal.reward(batch.steps, &x).unwrap().sum_all().unwrap();
+    let loss = match problem.alpha {
+        Some(alpha) => (nats - (reward / alpha).unwrap()).unwrap(),
+        None => reward.neg().unwrap(),
+    };
+    (loss / batch.total as f64).unwrap()
+}
+
+/// All numbers of some gradients in the order of the parameters.
+pub(super) fn flat(gradients: &Gradients) -> Vec<f64> {
+    gradients
+        .iter()
+        .flat_map(|(_, gradient)| gradient.unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap())
+        .collect()
+}
+
+/// Mean and its standard error.
+pub(super) fn mean(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt())
+}

@@ -1,0 +1,135 @@
+//! The recomputed gradient against the unrolled graph and against differences.
+
+use super::fixture::{Bent, Hills, Network, Slope, flat, unrolled};
+use crate::finetune::analytic::{Affine, LinearChain, LinearQuadratic, Start};
+use crate::finetune::{BackProp, Batch, Estimator, Problem};
+use crate::nn::{Params, check, gradients};
+use crate::random::Seed;
+use candle_core::{Device, Tensor};
+
+fn batch(rows: usize) -> Batch {
+    Batch { rows, total: 2 * rows, steps: 6, seed: Seed::root(9) }
+}
+
+/// Trainable weights away from zero, and a copy that is held.
+fn weights() -> (Params, Params) {
+    let params = check::params();
+    Network::new(&params);
+    check::shake(&params);
+    let held = Params::frozen(params.snapshot().unwrap(), &Device::Cpu);
+    (params, held)
+}
+
+#[test]
+fn the_recomputed_gradient_is_that_of_the_unrolled_graph() {
+    let (params, held) = weights();
+    let (control, frozen, vars) = (Network::new(&params), Network::new(&held), params.vars());
+    for block in [1, 2, 3, 6] {
+        let chain = Bent { block };
+        for alpha in [Some(0.7), None] {
+            let problem = Problem { chain: &chain, terminal: &Hills, alpha };
+            for estimator in [Estimator::Cost, Estimator::Landing] {
+                let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5));
+                let whole = flat(&gradients(&loss, &vars).unwrap());
+                let method = BackProp { estimator, truncate: None };
+                let got = method.gradient(&problem, &control, &frozen, &vars, &batch(5)).unwrap();
+                assert!(whole.iter().any(|g| g.abs() > 0.1));
+                for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
+                    assert!((got - whole).abs() < 1e-10, "block {block} {estimator:?} {alpha:?}: {got} {whole}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_is_the_slope_of_the_objective_on_common_noise() {
+    let (params, held) = weights();
+    let (control, frozen) = (Network::new(&params), Network::new(&held));
+    for block in [1, 3] {
+        let chain = Bent { block };
+        let problem = Problem { chain: &chain, terminal: &Hills, alpha: Some(0.7) };
+        for estimator in [Estimator::Cost, Estimator::Landing] {
+            let method = BackProp { estimator, truncate: None };
+            let whole = method.gradient(&problem, &control, &frozen, &params.vars(), &batch(3)).unwrap();
+            for (name, var) in params.vars() {
+                let exact = whole.gradients.get(&name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+                let start = var.as_detached_tensor().copy().unwrap();
+                let values = start.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                // central differences of step h err by h² f‴ + 1e-16/h: about 1e-9 at h = 1e-5
+                let at = |step: f64| {
+                    let mut moved = values.clone();
+                    moved[0] += step;
+                    var.set(&Tensor::from_vec(moved, start.shape(), &Device::Cpu).unwrap()).unwrap();
+                    unrolled(&problem, &control, &frozen, estimator, &batch(3)).to_scalar::<f64>().unwrap()
+                };
+                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+                var.set(&start).unwrap();
+                assert!((slope - exact).abs() < 1e-6 * (1.0 + exact.abs()), "{name} {estimator:?}: {exact} {slope}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sampled_figures_are_those_of_the_same_paths() {
+    let (params, held) = weights();
+    let (control, frozen) = (Network::new(&params), Network::new(&held));
+    let problem = Problem { chain: &Bent { block: 2 }, terminal: &Hills, alpha: Some(0.7) };
+    let part =
+        BackProp::default().gradient(&problem, &control, &frozen, &params.vars(), &batch(5)).unwrap();
+    for (estimator, nats) in [(Estimator::Cost, &part.cost), (Estimator::Landing, &part.log_ratio)] {
+        let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5)).to_scalar::<f64>().unwrap();
+        let sum: f64 = part.reward.iter().zip(nats).map(|(r, nats)| nats - r / 0.7).sum();
+        assert!((sum / 10.0 - loss).abs() < 1e-10, "{estimator:?}");
+    }
+}
+
+#[test]
+fn without_a_divergence_nothing_but_the_reward_has_a_gradient() {
+    let (params, held) = weights();
+    let (control, frozen, vars) = (Network::new(&params), Network::new(&held), params.vars());
+    let gradient = |alpha: Option<f64>, slope: f64| {
+        let problem = Problem { chain: &Bent { block: 1 }, terminal: &Slope(slope), alpha };
+        flat(&BackProp::default().gradient(&problem, &control, &frozen, &vars, &batch(4)).unwrap().gradients)
+    };
+    assert!(gradient(None, 0.0).iter().all(|g| *g == 0.0));
+    assert!(gradient(Some(1.0), 0.0).iter().any(|g| g.abs() > 0.1));
+    for (twice, once) in gradient(None, 2.0).iter().zip(gradient(None, 1.0)) {
+        assert!((twice - 2.0 * once).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() {
+    let problem = LinearQuadratic::default();
+    let chain = LinearChain::euler(&problem, Start::Frozen, 6, 1).unwrap();
+    let params = check::params();
+    Affine::new(&params, 6).unwrap();
+    check::shake(&params);
+    let control = Affine::new(&params, 6).unwrap();
+    let frozen = Affine::held(&control.gains().unwrap()).unwrap();
+    let gradient = |alpha: Option<f64>, truncate: Option<usize>| {
+        let problem = Problem { chain: &chain, terminal: &problem, alpha };
+        let method = BackProp { estimator: Estimator::Cost, truncate };
+        // offsets of the six steps, then their slopes
+        flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch(8)).unwrap().gradients)
+    };
+    let (whole, cut) = (gradient(None, None), gradient(None, Some(2)));
+    for k in 0..12 {
+        if k % 6 < 4 {
+            assert!(cut[k] == 0.0 && whole[k].abs() > 1e-3, "{k}: {} {}", cut[k], whole[k]);
+        } else {
+            assert!((cut[k] - whole[k]).abs() < 1e-12);
+        }
+    }
+    // with a divergence the early steps keep the gradient of their own cost: ∂/∂offset ½u² = u
+    let drawn = crate::finetune::Rollout::draw(&chain, Some(&frozen), 6, 8, batch(8).seed, true).unwrap();
+    let cut = gradient(Some(0.5), Some(2));
+    for (k, gain) in control.gains().unwrap().into_iter().enumerate().take(4) {
+        let x = drawn.states[k].flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let own: f64 = x.iter().map(|x| gain.slope * x + gain.offset).sum::<f64>() / 16.0;
+        assert!((cut[k] - own).abs() < 1e-12 && own != 0.0, "step {k}: {} {own}", cut[k]);
+    }
+    assert_eq!(gradient(Some(0.5), Some(6)), gradient(Some(0.5), None));
+}
