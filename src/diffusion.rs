@@ -1,1 +1,31 @@
-//! The prior: a continuous-embedding variance-preserving diffusion model.
+//! The prior: a continuous-embedding variance-preserving diffusion model over sequences.
+//!
+//! A sequence x of L letters is embedded row by row, `z₀ = E[x]`, and noised, `z_t = signal(t) z₀ + noise(t) ε`
+//! ([`Schedule`], [`Codec`]). The [`Denoiser`] answers token logits; [`Prior`] puts the parts together; a
+//! [`DiffusionChain`] walks it from noise to data in K Gaussian steps, which is what fine-tuning tilts.
+
+mod chain;
+mod codec;
+mod config;
+mod denoiser;
+mod elbo;
+mod grid;
+mod pretrain;
+mod prior;
+mod sample;
+mod schedule;
+mod solver;
+mod warp;
+
+pub use chain::{Chain, DiffusionChain, Memory, Move};
+pub use codec::{Codec, Embedding};
+pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
+pub use denoiser::{Denoiser, Transformer, level};
+pub use elbo::{Elbo, elbo};
+pub use grid::Grid;
+pub use pretrain::Pretraining;
+pub use prior::Prior;
+pub use sample::{Decode, SampleConfig, Samples, sample};
+pub use schedule::{Cosine, Linear, Scales, Schedule, ScheduleKind};
+pub use solver::{Coefficients, Solver, SolverKind};
+pub use warp::Warp;

@@ -1,1 +1,20 @@
-//! Tilting a prior towards a reward.
+//! Tilting a prior towards a reward: entropy-regularised control of its sampling chain.
+//!
+//! Maximise `E_u[r(x_K)] − α KL(Pᵘ‖P)` over controls u ([`Problem`]); the optimum samples `p(x) exp(r(x)/α)/Z`
+//! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`Objective`] lists them.
+
+mod backprop;
+mod control;
+mod problem;
+mod rollout;
+mod terminal;
+mod token_control;
+mod training;
+
+pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
+pub use control::Control;
+pub use problem::Problem;
+pub use rollout::{Paths, Rollout, roll_out};
+pub use terminal::{SequenceTerminal, Terminal};
+pub use token_control::{ControlConfig, ControlKind, TokenControl};
+pub use training::{FinetuneConfig, Finetuning, ObjectiveKind};

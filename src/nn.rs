@@ -12,6 +12,7 @@ mod ema;
 mod grad;
 mod host;
 mod kernel;
+mod learner;
 mod linear;
 mod loss;
 mod mlp;
@@ -20,6 +21,7 @@ mod optim;
 mod parallel;
 mod params;
 mod time;
+mod training;
 mod transformer;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
 #[doc(hidden)]
 pub use kernel::composed;
+pub use learner::Learner;
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;
@@ -40,4 +43,5 @@ pub use optim::{AdamW, AdamWConfig};
 pub use parallel::{Pool, sum_gradients};
 pub use params::{Init, Params, Tensors};
 pub use time::TimeEmbedding;
+pub use training::{Figures, Training, learning_rate};
 pub use transformer::Block;

@@ -7,6 +7,7 @@ use super::printer;
 use super::progress::Progress;
 use super::settings::{self, ConfigFile};
 use crate::error::{Error, Result};
+use crate::nn::Pool;
 use crate::random::Seed;
 use candle_core::Device;
 use serde::de::DeserializeOwned;
@@ -96,6 +97,14 @@ impl Context {
     /// The root of the seed tree.
     pub(super) fn seed(&self) -> Seed {
         Seed::root(self.seed_number)
+    }
+
+    /// Worker threads, as many as were asked for.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub(super) fn pool(&self) -> Result<Pool> {
+        Pool::new(self.threads)
     }
 
     /// The device that was asked for.

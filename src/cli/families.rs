@@ -1,6 +1,7 @@
 //! Everything that can be named: one line per family.
 
 use crate::data;
+use crate::diffusion::{Grid, ScheduleKind, SolverKind};
 use crate::error::Result;
 use crate::oracle::ORACLES;
 use crate::registry::Family;
@@ -10,7 +11,7 @@ use crate::store::embedded;
 /// A family as `seqtilt list` shows it.
 pub(super) struct Listing {
     /// What several are called, such as `schedules`.
-    pub(super) plural: &'static str,
+    pub(super) plural: String,
     /// Name and one line about each.
     pub(super) kinds: Vec<(String, String)>,
 }
@@ -20,29 +21,43 @@ pub(super) struct Listing {
 /// # Errors
 /// When the manifest of data sets cannot be read.
 pub(super) fn all() -> Result<Vec<Listing>> {
-    Ok(vec![alphabets(), data_sets()?, of(&ORACLES), models()])
+    Ok(vec![
+        alphabets(),
+        data_sets()?,
+        models(),
+        named("schedules", ScheduleKind::ALL),
+        named("solvers", SolverKind::ALL),
+        named("time-grids", Grid::ALL),
+        of(&ORACLES),
+    ])
 }
 
 /// The listing of a registered family.
 fn of<C>(family: &Family<C>) -> Listing {
     let kinds = family.entries().iter().map(|entry| (entry.name.to_owned(), entry.doc.to_owned())).collect();
-    Listing { plural: family.plural(), kinds }
+    Listing { plural: family.plural().replace(' ', "-"), kinds }
+}
+
+/// The listing of an enumeration's names.
+fn named(plural: &str, kinds: &[(&str, &str)]) -> Listing {
+    let kinds = kinds.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())).collect();
+    Listing { plural: plural.to_owned(), kinds }
 }
 
 fn alphabets() -> Listing {
     let kinds = [Alphabet::dna(), Alphabet::rna(), Alphabet::protein()]
         .map(|alphabet| (alphabet.name().to_owned(), String::from_utf8_lossy(alphabet.letters()).into_owned()));
-    Listing { plural: "alphabets", kinds: kinds.into() }
+    Listing { plural: "alphabets".to_owned(), kinds: kinds.into() }
 }
 
 fn data_sets() -> Result<Listing> {
     let kinds = data::built_in()?.into_iter().map(|set| (set.name, set.description)).collect();
-    Ok(Listing { plural: "data-sets", kinds })
+    Ok(Listing { plural: "data-sets".to_owned(), kinds })
 }
 
 fn models() -> Listing {
     let kinds = embedded::MODELS.iter().map(|model| (model.name.to_owned(), model.title())).collect();
-    Listing { plural: "models", kinds }
+    Listing { plural: "models".to_owned(), kinds }
 }
 
 #[cfg(test)]
@@ -51,14 +66,14 @@ mod tests {
 
     crate::registry! {
         /// Signs.
-        SIGNS: i32, "sign", "signs";
+        SIGNS: i32, "kind of sign", "kinds of signs";
         "plus" => 1, "keeps it";
     }
 
     #[test]
     fn a_registered_family_is_listed_as_it_was_registered() {
         let listing = of(&SIGNS);
-        assert_eq!(listing.plural, "signs");
+        assert_eq!(listing.plural, "kinds-of-signs");
         assert_eq!(listing.kinds, [("plus".to_owned(), "keeps it".to_owned())]);
     }
 

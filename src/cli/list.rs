@@ -22,7 +22,7 @@ pub(super) struct Args {
     family: Option<String>,
 }
 
-struct Families(Vec<(&'static str, Vec<Kind>)>);
+struct Families(Vec<(String, Vec<Kind>)>);
 
 impl Serialize for Families {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -39,15 +39,15 @@ struct Kind {
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut all = families::all()?;
     if let Some(name) = &args.family {
-        if !all.iter().any(|listing| listing.plural == name) {
-            return Err(unknown("family", name, all.iter().map(|listing| listing.plural)));
+        if !all.iter().any(|listing| listing.plural == *name) {
+            return Err(unknown("family", name, all.iter().map(|listing| listing.plural.as_str())));
         }
-        all.retain(|listing| listing.plural == name);
+        all.retain(|listing| listing.plural == *name);
     }
     context.emit(&Families(all.into_iter().map(of).collect()))
 }
 
-fn of(listing: Listing) -> (&'static str, Vec<Kind>) {
+fn of(listing: Listing) -> (String, Vec<Kind>) {
     (listing.plural, listing.kinds.into_iter().map(|(name, about)| Kind { name, about }).collect())
 }
 

@@ -1,0 +1,179 @@
+//! A sampler seen as a chain of Gaussian steps, which is what fine-tuning tilts.
+
+use super::{Coefficients, Grid, Prior, Scales, SolverKind};
+use crate::error::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
+
+/// What a chain holds on to from the first step of a block to the others.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The prior's context logits.
+    pub context: Option<Tensor>,
+    /// The control's change of the logits.
+    pub change: Option<Tensor>,
+}
+
+/// One step of a base chain from a batch of states: a Gaussian with mean (B, …) and one standard deviation.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// Mean of the next state.
+    pub mean: Tensor,
+    /// Standard deviation of the next state, per coordinate.
+    pub std: f64,
+    /// The prior's token logits at the present state, where the chain has any.
+    pub belief: Option<Tensor>,
+}
+
+/// A discrete-time Gaussian chain:
+///
+/// ```text
+/// x_{k+1} = m_k(x_k) + s_k ε_k,   k = 0 … K−1
+/// ```
+/// under control `x_{k+1} = m_k(x_k) + s_k (u_k(x_k) + ε_k)`, so that the path log-ratio is exactly
+/// `L = Σ u_k·ε_k + ½|u_k|²` for the chain as it runs, however coarse.
+pub trait Chain: Send + Sync {
+    /// Number of steps, K.
+    fn steps(&self) -> usize;
+
+    /// Shape of one state, without the batch.
+    fn shape(&self) -> Vec<usize>;
+
+    /// Number type of the states.
+    fn dtype(&self) -> DType;
+
+    /// Where the states live.
+    fn device(&self) -> &Device;
+
+    /// The initial states that standard normal draws (B, …) stand for.
+    ///
+    /// # Errors
+    /// When the tensor operation fails.
+    fn start(&self, noise: &Tensor) -> Result<Tensor>;
+
+    /// Steps are taken in blocks of this many, a fresh [`Memory`] for each; 1 is a chain without memory.
+    fn block(&self) -> usize {
+        1
+    }
+
+    /// The step `k` from `x`, within the block that `memory` belongs to.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move>;
+}
+
+/// A prior's sampler as a [`Chain`]: from z ~ N(0, I) at t = 1 to the decode, at `eta` 1 (the memoryless schedule: the end
+/// state does not depend on the initial one beyond signal(1), so that no initial law has to be learned).
+///
+/// The denoiser is called once per block of `hold` steps: its context logits are held while every position's own, closed-form
+/// evidence is renewed at each step. What is tilted, sampled and certified is this discrete chain itself.
+#[derive(Clone, Debug)]
+pub struct DiffusionChain {
+    prior: Arc<Prior>,
+    hold: usize,
+    log_snrs: Vec<f64>,
+    coefficients: Vec<Coefficients>,
+}
+
+impl DiffusionChain {
+    /// A chain of `steps` steps, the denoiser called every `hold` steps.
+    ///
+    /// # Errors
+    /// When `steps` is 0, not a multiple of `hold`, or the solver is not a Gaussian step.
+    pub fn new(prior: Arc<Prior>, steps: usize, hold: usize, grid: Grid, solver: SolverKind) -> Result<Self> {
+        if hold == 0 || !steps.is_multiple_of(hold) {
+            return Err(Error::usage(format!("`hold` is {hold}; a divisor of the {steps} steps is accepted")));
+        }
+        if solver.get().corrects() {
+            return Err(Error::usage("solver `heun` has no Gaussian step to control; accepted: `ancestral`, `euler`"));
+        }
+        let config = prior.config();
+        let (first, last) = config.walk();
+        let log_snrs = grid.log_snrs(steps, first, last, &config.schedule, &config.warp)?;
+        let schedule = config.schedule.get();
+        let coefficients = log_snrs
+            .windows(2)
+            .map(|pair| match solver {
+                SolverKind::Euler => {
+                    solver.get().coefficients(schedule, schedule.time(pair[0]), schedule.time(pair[1]), 1.0)
+                }
+                _ => super::solver::Ancestral::between(Scales::at_log_snr(pair[0]), Scales::at_log_snr(pair[1]), 1.0),
+            })
+            .collect();
+        Ok(Self { prior, hold, log_snrs, coefficients })
+    }
+
+    /// The prior.
+    #[must_use]
+    pub fn prior(&self) -> &Arc<Prior> {
+        &self.prior
+    }
+
+    /// The K + 1 log signal-to-noise ratios.
+    #[must_use]
+    pub fn log_snrs(&self) -> &[f64] {
+        &self.log_snrs
+    }
+
+    /// Coefficients of step `k`.
+    #[must_use]
+    pub fn coefficients(&self, k: usize) -> Coefficients {
+        self.coefficients[k]
+    }
+
+    /// Token logits of the states after `k` steps; after the last one, the frozen head that base and tuned chains share.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn read(&self, k: usize, x: &Tensor) -> Result<Tensor> {
+        self.prior.belief(x, &self.log_snrs[k..=k])
+    }
+
+    /// The first block boundary at or after a log signal-to-noise ratio, as a number of steps.
+    #[must_use]
+    pub fn steps_to(&self, log_snr: f64) -> usize {
+        let k = self.log_snrs.iter().position(|node| *node >= log_snr).unwrap_or(self.steps());
+        k.max(1).next_multiple_of(self.hold)
+    }
+}
+
+impl Chain for DiffusionChain {
+    fn steps(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        vec![self.prior.config().length, self.prior.config().embedding_dim]
+    }
+
+    fn dtype(&self) -> DType {
+        self.prior.codec().table().dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.prior.device()
+    }
+
+    fn start(&self, noise: &Tensor) -> Result<Tensor> {
+        Ok(noise.clone())
+    }
+
+    fn block(&self) -> usize {
+        self.hold
+    }
+
+    fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move> {
+        let level = &self.log_snrs[k..=k];
+        let local = self.prior.local(x, level)?;
+        let context = match memory.context.take() {
+            Some(held) => held,
+            None => self.prior.context(x, &local, level)?,
+        };
+        let belief = (local + &context)?;
+        memory.context = Some(context);
+        let Coefficients { keep, predict, std } = self.coefficients[k];
+        let mean = ((x * keep)? + (self.prior.estimate(&belief)? * predict)?)?;
+        Ok(Move { mean, std, belief: Some(belief) })
+    }
+}

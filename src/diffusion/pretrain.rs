@@ -1,0 +1,169 @@
+//! Training a prior.
+
+use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
+use crate::error::{Error, Result};
+use crate::nn::{
+    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients, sum_gradients,
+};
+use crate::random::Seed;
+use crate::sequence::Sequence;
+use candle_core::{DType, Device, Tensor};
+
+/// The training run of a [`Prior`]: cross-entropy of the clean letters at random noise levels.
+///
+/// ```text
+/// loss = E_{x, λ, ε} − (1/L) Σ_i log p(x_i | z_λ),   λ drawn where the loss changes (Warp)
+/// ```
+/// Dieleman et al. 2022 (arXiv 2211.15089). Departure: the denoiser learns only what the context adds to the closed-form
+/// letter posterior of each position (see [`Denoiser`](super::Denoiser)).
+pub struct Pretraining<'a> {
+    shape: PriorConfig,
+    config: PretrainConfig,
+    data: &'a [Sequence],
+    seed: Seed,
+    pool: &'a Pool,
+    device: Device,
+    learner: Learner,
+}
+
+struct ShardLoss {
+    gradients: Gradients,
+    seen: Vec<(f64, f64)>,
+}
+
+impl<'a> Pretraining<'a> {
+    /// A run at step 0.
+    ///
+    /// # Errors
+    /// When a configuration is out of range, or there are no sequences, or one has another length than the prior.
+    pub fn new(
+        shape: PriorConfig,
+        config: PretrainConfig,
+        data: &'a [Sequence],
+        seed: Seed,
+        pool: &'a Pool,
+        device: &Device,
+    ) -> Result<Self> {
+        shape.check()?;
+        config.check()?;
+        if data.is_empty() {
+            return Err(Error::data("no sequences to train on; at least one is needed"));
+        }
+        if let Some(odd) = data.iter().find(|x| x.len() != shape.length) {
+            return Err(Error::data(format!(
+                "a sequence has {} letters where the prior takes {}; all must have one length",
+                odd.len(),
+                shape.length
+            )));
+        }
+        let params = Params::trainable(seed.child("weights"), DType::F32, device);
+        Prior::new(&shape, &params)?;
+        let (lr, weight_decay) = (config.learning_rate, config.weight_decay);
+        let settings = AdamWConfig { lr, weight_decay, clip_norm: Some(1.0), ..AdamWConfig::default() };
+        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        Ok(Self { shape, config, data, seed, pool, device: device.clone(), learner })
+    }
+
+    /// The shape with the measured loss profile, to be stored with the weights.
+    #[must_use]
+    pub fn shape(&self) -> &PriorConfig {
+        &self.shape
+    }
+
+    /// The prior with the averaged weights so far.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn prior(&self) -> Result<Prior> {
+        Prior::new(&self.shape, &Params::frozen(self.weights(), &self.device))
+    }
+
+    fn shard_loss(&self, seed: Seed, rows: usize) -> Result<ShardLoss> {
+        let prior = Prior::new(&self.shape, self.learner.params())?;
+        let (length, dim) = (self.shape.length, self.shape.embedding_dim);
+        let mut rng = seed.rng();
+        let mut flipped = Vec::with_capacity(rows);
+        for _ in 0..rows {
+            let chosen = &self.data[rng.below(self.data.len())];
+            let other = if self.config.reverse_complement && rng.uniform() < 0.5 {
+                chosen.reverse_complement(prior.alphabet())
+            } else {
+                None
+            };
+            flipped.push(other.unwrap_or_else(|| chosen.clone()));
+        }
+        let refs: Vec<&Sequence> = flipped.iter().collect();
+        let ids = Codec::ids(&refs, &self.device)?;
+        let (first, last) = self.shape.range();
+        let (from, to) = (self.shape.warp.cumulative(first), self.shape.warp.cumulative(last));
+        let log_snrs: Vec<f64> = (0..rows)
+            .map(|row| self.shape.warp.quantile(from + (to - from) * (row as f64 + rng.uniform()) / rows as f64))
+            .collect();
+        let (mut signal, mut noise) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        for log_snr in &log_snrs {
+            let scales = Scales::at_log_snr(*log_snr);
+            signal.push(scales.signal as f32);
+            noise.push(scales.noise as f32);
+        }
+        let column = |values: Vec<f32>| Tensor::from_vec(values, (rows, 1, 1), &self.device);
+        let epsilon = Tensor::from_vec(rng.normals(rows * length * dim), (rows, length, dim), &self.device)?;
+        let clean = prior.codec().embed(&ids, rows)?;
+        let z = (clean.broadcast_mul(&column(signal)?)? + epsilon.broadcast_mul(&column(noise)?)?)?;
+        let logits = prior.belief(&z, &log_snrs)?;
+        let losses = cross_entropy(&logits.reshape((rows * length, prior.alphabet().len()))?, &ids)?;
+        let per_row = losses.reshape((rows, length))?.mean(1)?;
+        let loss = (per_row.sum_all()? / self.config.batch as f64)?;
+        let gradients = gradients(&loss, &self.learner.params().vars())?;
+        let seen = log_snrs.into_iter().zip(per_row.to_dtype(DType::F64)?.to_vec1::<f64>()?).collect();
+        Ok(ShardLoss { gradients, seen })
+    }
+}
+
+impl Training for Pretraining<'_> {
+    fn total(&self) -> u64 {
+        self.config.steps
+    }
+
+    fn done(&self) -> u64 {
+        self.learner.done()
+    }
+
+    fn step(&mut self) -> Result<Figures> {
+        let seed = self.seed.child("step").index(self.done());
+        let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
+        let parts = self
+            .pool
+            .map(batch.div_ceil(shard), |i| self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard)))?;
+        let (mut all, mut loss) = (Vec::with_capacity(parts.len()), 0.0);
+        for part in parts {
+            for (log_snr, value) in part.seen {
+                self.shape.warp.record(log_snr, value);
+                loss += value / batch as f64;
+            }
+            all.push(part.gradients);
+        }
+        if !loss.is_finite() {
+            return Err(Error::device(format!("the loss is {loss} at step {}", self.done() + 1))
+                .hint("lower the learning rate and run again with --resume"));
+        }
+        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+        Ok(vec![("loss", loss), ("gradient_norm", norm), ("learning_rate", rate)])
+    }
+
+    fn state(&self) -> Result<Tensors> {
+        let mut state = self.learner.state()?;
+        state.insert("warp".to_owned(), self.shape.warp.tensor()?);
+        Ok(state)
+    }
+
+    fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        let warp = state.get("warp").ok_or_else(|| Error::integrity("the checkpoint lacks `warp`"))?;
+        let (first, last) = self.shape.range();
+        self.shape.warp = Warp::from_tensor(first, last, warp)?;
+        self.learner.restore(done, state)
+    }
+
+    fn weights(&self) -> Tensors {
+        self.learner.weights().clone()
+    }
+}

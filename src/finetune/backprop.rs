@@ -1,0 +1,143 @@
+//! Back-propagation through the sampler.
+
+use super::rollout::{Rollout, per_row};
+use super::{Control, Problem};
+use crate::diffusion::Memory;
+use crate::error::{Error, Result};
+use crate::nn::{Gradients, gradients_with};
+use crate::random::Seed;
+use candle_core::{Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+/// Which unbiased gradient of the divergence is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// Of the quadratic cost alone.
+    Cost,
+    /// Of the whole log-ratio with the score term dropped ("sticking the landing", Roeder et al. 2017, arXiv 1703.09194;
+    /// for SDEs Xu et al. 2022, arXiv 2102.06559): the stochastic integral enters through the state only. Same expectation;
+    /// its variance vanishes at the optimum, where r − αL is constant on every path.
+    #[default]
+    Landing,
+}
+
+/// Gradient of J by reverse-mode differentiation through the whole chain, one step's graph at a time.
+///
+/// The forward walk keeps states and noise only; the reverse walk rebuilds the graph of each block of steps from its first
+/// state (gradient checkpointing by recomputation), so that memory is one block's activations plus the kept states. With `g`
+/// the gradient with respect to x_{k+1}:
+///
+/// ```text
+/// A_k(θ, x) = g·(m_k(x) + s_k u_θ(x)) + c ½|u_θ(x)|² + c u_θ̄(x)·ε_k     (θ̄ = θ held fixed; last term: Landing)
+/// ∂J/∂θ −= ∂A_k/∂θ,   g ← ∂A_k/∂x
+/// ```
+/// Algorithm 2.6 of the neural-SDE solver of ELEGANT (Uehara et al. 2024, arXiv 2402.15194); departures: the discrete
+/// chain's own Gaussian steps instead of Euler's, and [`Estimator::Landing`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BackProp {
+    /// Estimator of the divergence's gradient.
+    pub estimator: Estimator,
+    /// Back-propagate the reward through the last so many steps only (DRaFT-K, Clark et al. 2024, arXiv 2309.17400): an
+    /// approximation, biased. The divergence is still counted on every step.
+    pub truncate: Option<usize>,
+}
+
+/// One shard's share of a gradient step.
+#[derive(Debug)]
+pub struct ShardGradient {
+    /// Gradients of the loss `−J / α` (or −E[r] without a divergence), already divided by the batch.
+    pub gradients: Gradients,
+    /// Relaxed rewards per row.
+    pub reward: Vec<f64>,
+    /// Path log-ratios per row.
+    pub log_ratio: Vec<f64>,
+    /// Quadratic costs per row.
+    pub cost: Vec<f64>,
+}
+
+impl BackProp {
+    /// The gradient over `batch.rows` fresh paths.
+    ///
+    /// `control` holds trainable weights `vars`; `frozen` is the same control on the same weights, held fixed.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    ///
+    /// # Cost
+    /// Two evaluations of base and control per block and row, and one reverse pass (with Landing one more evaluation).
+    pub fn gradient(
+        &self,
+        problem: &Problem<'_>,
+        control: &dyn Control,
+        frozen: &dyn Control,
+        vars: &[(String, Var)],
+        batch: &Batch,
+    ) -> Result<ShardGradient> {
+        let (chain, block) = (problem.chain, problem.chain.block());
+        let mut rollout = Rollout::draw(chain, Some(frozen), batch.steps, batch.rows, batch.seed, true)?;
+        let share = 1.0 / batch.total as f64;
+        let (reward_weight, cost_weight) = match problem.alpha {
+            Some(alpha) => (share / alpha, share),
+            None => (share, 0.0),
+        };
+        let end = Var::from_tensor(rollout.last())?;
+        let reward = problem.terminal.reward(batch.steps, end.as_tensor())?;
+        let (_, mut inputs) = gradients_with(&(reward.sum_all()? * -reward_weight)?, &[], &[&end])?;
+        let mut adjoint = inputs.remove(0);
+        let mut total: Option<Gradients> = None;
+        rollout.states.pop();
+        for first in (0..batch.steps).step_by(block).rev() {
+            let last = (first + block).min(batch.steps);
+            if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
+                adjoint = adjoint.zeros_like()?;
+            }
+            let Some(state) = rollout.states.pop() else { break };
+            let noises = rollout.noises.split_off(first);
+            let start = Var::from_tensor(&state)?;
+            let (mut x, mut price) = (start.as_tensor().clone(), None::<Tensor>);
+            let (mut memory, mut held_memory) = (Memory::default(), Memory::default());
+            for (k, epsilon) in (first..last).zip(&noises) {
+                let base = chain.advance(k, &x, &mut memory)?;
+                let u = control.control(k, &x, &base, &mut memory)?;
+                if cost_weight > 0.0 {
+                    let mut cost = (u.sqr()? * 0.5)?;
+                    if self.estimator == Estimator::Landing {
+                        cost = (cost + (frozen.control(k, &x, &base, &mut held_memory)? * epsilon)?)?;
+                    }
+                    price = Some(match price {
+                        None => cost,
+                        Some(price) => (price + cost)?,
+                    });
+                }
+                x = (base.mean + ((u + epsilon)? * base.std)?)?;
+            }
+            let mut local = (x * &adjoint)?.sum_all()?;
+            if let Some(price) = price {
+                local = (local + (price.sum_all()? * cost_weight)?)?;
+            }
+            let (gradients, mut inputs) = gradients_with(&local, vars, &[&start])?;
+            adjoint = inputs.remove(0);
+            match &mut total {
+                None => total = Some(gradients),
+                Some(total) => total.add(&gradients)?,
+            }
+        }
+        let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
+        let reward = per_row(&reward.detach())?;
+        Ok(ShardGradient { gradients, reward, log_ratio: rollout.log_ratio, cost: rollout.cost })
+    }
+}
+
+/// Which paths a shard draws.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Paths in this shard.
+    pub rows: usize,
+    /// Paths in all shards of the step.
+    pub total: usize,
+    /// Steps walked: all of the chain's, or fewer while the end is brought in.
+    pub steps: usize,
+    /// Where the noise comes from.
+    pub seed: Seed,
+}

@@ -1,0 +1,135 @@
+//! Walking a chain, with or without control.
+
+use super::Control;
+use crate::diffusion::{Chain, Memory};
+use crate::error::Result;
+use crate::nn::Pool;
+use crate::random::{Rng, Seed};
+use candle_core::{DType, Tensor};
+
+/// Standard normal draws in the shape of `rows` states of a chain.
+///
+/// # Errors
+/// When the tensor cannot be made.
+pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Tensor> {
+    let mut shape = vec![rows];
+    shape.extend(chain.shape());
+    let values = rng.normals(shape.iter().product());
+    Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
+}
+
+/// Sums over all but the batch dimension, in f64.
+pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
+    let rows = values.dim(0)?;
+    Ok(values.reshape((rows, ()))?.to_dtype(DType::F64)?.sum(1)?.to_vec1::<f64>()?)
+}
+
+/// One batch of controlled paths.
+#[derive(Debug)]
+pub struct Rollout {
+    /// The first state of every block and the final one when kept, else the final state alone.
+    pub states: Vec<Tensor>,
+    /// Noise of every step, when the states are kept.
+    pub noises: Vec<Tensor>,
+    /// Path log-ratio L = log dPᵘ/dP per row, in nats.
+    pub log_ratio: Vec<f64>,
+    /// Quadratic cost Σ ½|u|² per row, in nats; the same expectation as L.
+    pub cost: Vec<f64>,
+}
+
+impl Rollout {
+    /// Walks `rows` paths over the first `steps` steps; noise comes from `seed` alone, so two controls can be compared on the
+    /// same draws.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn draw(
+        chain: &dyn Chain,
+        control: Option<&dyn Control>,
+        steps: usize,
+        rows: usize,
+        seed: Seed,
+        keep: bool,
+    ) -> Result<Self> {
+        let mut rng = seed.rng();
+        let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
+        let (mut states, mut noises) = (Vec::new(), Vec::new());
+        let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
+        let mut memory = Memory::default();
+        for k in 0..steps {
+            if k.is_multiple_of(chain.block()) {
+                memory = Memory::default();
+            }
+            let base = chain.advance(k, &x, &mut memory)?;
+            let epsilon = noise(chain, rows, &mut rng)?;
+            let mut push = epsilon.clone();
+            if let Some(control) = control {
+                let u = control.control(k, &x, &base, &mut memory)?.detach();
+                let (squares, products) = (per_row(&u.sqr()?)?, per_row(&(&u * &epsilon)?)?);
+                for row in 0..rows {
+                    cost[row] += 0.5 * squares[row];
+                    log_ratio[row] += products[row] + 0.5 * squares[row];
+                }
+                push = (push + u)?;
+            }
+            let next = (base.mean + (push * base.std)?)?.detach();
+            if keep {
+                if k.is_multiple_of(chain.block()) {
+                    states.push(x);
+                }
+                noises.push(epsilon);
+            }
+            x = next;
+        }
+        states.push(x);
+        Ok(Self { states, noises, log_ratio, cost })
+    }
+
+    /// The final states.
+    ///
+    /// # Panics
+    /// Never: there is always a final state.
+    #[must_use]
+    pub fn last(&self) -> &Tensor {
+        &self.states[self.states.len() - 1]
+    }
+}
+
+/// What many paths ended in.
+#[derive(Clone, Debug)]
+pub struct Paths<T> {
+    /// One item per path, made from its final state.
+    pub ends: Vec<T>,
+    /// Path log-ratios L, in nats.
+    pub log_ratio: Vec<f64>,
+    /// Quadratic costs, in nats.
+    pub cost: Vec<f64>,
+}
+
+/// Walks `count` paths in shards over all threads and reads each final batch of states with `read`.
+///
+/// # Errors
+/// When a tensor operation or `read` fails.
+pub fn roll_out<T: Send + Sync>(
+    chain: &dyn Chain,
+    control: Option<&dyn Control>,
+    count: usize,
+    seed: Seed,
+    pool: &Pool,
+    read: impl Fn(&Tensor) -> Result<Vec<T>> + Sync,
+) -> Result<Paths<T>> {
+    const SHARD: usize = 128;
+    let parts = pool.map(count.div_ceil(SHARD), |shard| {
+        let rows = SHARD.min(count - shard * SHARD);
+        let rollout = Rollout::draw(chain, control, chain.steps(), rows, seed.index(shard as u64), false)?;
+        let ends = read(rollout.last())?;
+        Ok((ends, rollout.log_ratio, rollout.cost))
+    })?;
+    let mut paths = Paths { ends: Vec::with_capacity(count), log_ratio: Vec::new(), cost: Vec::new() };
+    for (ends, log_ratio, cost) in parts {
+        paths.ends.extend(ends);
+        paths.log_ratio.extend(log_ratio);
+        paths.cost.extend(cost);
+    }
+    Ok(paths)
+}

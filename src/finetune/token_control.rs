@@ -1,0 +1,166 @@
+//! The control of a sequence chain: a zero-initialised change of the prior's token logits.
+
+use super::Control;
+use crate::diffusion::{Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
+use crate::error::{Error, Result};
+use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Kind of network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlKind {
+    /// Residual perceptron on the flattened state: best for short sequences of one length.
+    #[default]
+    Mlp,
+    /// Transformer over positions.
+    Transformer,
+}
+
+impl ControlKind {
+    /// Every name with a line about it.
+    pub const ALL: &'static [(&'static str, &'static str)] = &[
+        ("mlp", "residual perceptron on the flattened state: best for short sequences"),
+        ("transformer", "transformer over positions"),
+    ];
+}
+
+/// Sizes of the control network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ControlConfig {
+    /// Kind of network.
+    pub kind: ControlKind,
+    /// Width.
+    pub dim: usize,
+    /// Residual blocks.
+    pub layers: usize,
+    /// Attention heads (transformer only); divides `dim`.
+    pub heads: usize,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self { kind: ControlKind::Mlp, dim: 256, layers: 2, heads: 4 }
+    }
+}
+
+impl ControlConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// When one is out of range.
+    pub fn check(&self) -> Result<()> {
+        for (name, value, last) in [("dim", self.dim, 8192), ("layers", self.layers, 64), ("heads", self.heads, 64)] {
+            if value == 0 || value > last {
+                return Err(Error::usage(format!("`control.{name}` is {value}; 1 to {last} is accepted")));
+            }
+        }
+        if self.kind == ControlKind::Transformer && !self.dim.is_multiple_of(self.heads) {
+            let message = format!("`control.dim` {} is not a multiple of `control.heads` {}", self.dim, self.heads);
+            return Err(Error::usage(message));
+        }
+        Ok(())
+    }
+}
+
+/// `u` through tilted token beliefs:
+///
+/// ```text
+/// u_k(x) = predict_k/std_k · (softmax(ℓ + Δ_θ(x, λ_k)) − softmax(ℓ)) E
+/// ```
+/// with ℓ the prior's logits at x. In continuous time this form holds the optimum exactly: the optimal drift is the score of
+/// the tilted law, whose denoised estimate is a mean of letters' points under tilted marginals (Tweedie). For the ancestral
+/// step `(predict/std)² = snr(s) − snr(t)`, so the price of a step is half the gain in signal-to-noise ratio times the
+/// squared change of the estimate. Δ starts at exactly zero, and so does u. Like the prior's context, Δ is evaluated once per
+/// block of the chain and held; the beliefs it is added to are renewed at every step.
+pub struct TokenControl<'a> {
+    chain: &'a DiffusionChain,
+    network: Network,
+}
+
+enum Network {
+    Mlp { input: Linear, time: TimeEmbedding, blocks: Vec<Residual>, norm: LayerNorm, output: Linear },
+    Transformer(Box<Transformer>),
+}
+
+struct Residual {
+    norm: LayerNorm,
+    time: Linear,
+    inner: Linear,
+    outer: Linear,
+}
+
+impl<'a> TokenControl<'a> {
+    /// A control of `chain` on its parameters.
+    ///
+    /// # Errors
+    /// When the configuration is out of range or stored weights have another shape.
+    pub fn new(chain: &'a DiffusionChain, config: &ControlConfig, params: &Params) -> Result<Self> {
+        config.check()?;
+        let prior = chain.prior().config();
+        let (length, dim, letters) = (prior.length, prior.embedding_dim, chain.prior().alphabet().len());
+        let width = config.dim;
+        let network = match config.kind {
+            ControlKind::Mlp => Network::Mlp {
+                input: Linear::new(&params.child("input"), length * (dim + letters), width)?,
+                time: TimeEmbedding::new(&params.child("time"), width)?,
+                blocks: (0..config.layers)
+                    .map(|i| {
+                        let params = params.child(&format!("block{i}"));
+                        Ok(Residual {
+                            norm: LayerNorm::new(&params.child("norm"), width)?,
+                            time: Linear::new(&params.child("time"), width, width)?,
+                            inner: Linear::new(&params.child("inner"), width, width)?,
+                            outer: Linear::new(&params.child("outer"), width, width)?,
+                        })
+                    })
+                    .collect::<Result<_>>()?,
+                norm: LayerNorm::new(&params.child("norm"), width)?,
+                output: Linear::zeros(&params.child("output"), width, length * letters)?,
+            },
+            ControlKind::Transformer => {
+                let sizes = DenoiserConfig { dim: width, layers: config.layers, heads: config.heads };
+                Network::Transformer(Box::new(Transformer::new(params, &sizes, length, dim, letters)?))
+            }
+        };
+        Ok(Self { chain, network })
+    }
+
+    /// Change of the token logits, (B, L, V).
+    fn change(&self, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
+        let log_snr = self.chain.log_snrs()[k];
+        match &self.network {
+            Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
+            Network::Mlp { input, time, blocks, norm, output } => {
+                let (b, l, v) = probabilities.dims3()?;
+                let time = time.forward(&[level(log_snr)])?;
+                let flat = Tensor::cat(&[x, probabilities], 2)?.reshape((b, ()))?;
+                let mut h = input.forward(&flat)?.broadcast_add(&time)?;
+                for block in blocks {
+                    let shifted = block.norm.forward(&h)?.broadcast_add(&block.time.forward(&time)?)?;
+                    h = (&h + block.outer.forward(&block.inner.forward_gelu(&shifted)?)?)?;
+                }
+                Ok(output.forward(&norm.forward(&h)?)?.reshape((b, l, v))?)
+            }
+        }
+    }
+}
+
+impl Control for TokenControl<'_> {
+    fn control(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor> {
+        let Some(belief) = &base.belief else {
+            return Err(Error::device("a token control needs the prior's token logits, and the chain has none"));
+        };
+        let probabilities = softmax(belief)?;
+        let change = match memory.change.take() {
+            Some(held) => held,
+            None => self.change(k, x, &probabilities)?,
+        };
+        let tilted = softmax(&(belief + &change)?)?;
+        memory.change = Some(change);
+        let c = self.chain.coefficients(k);
+        Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
+    }
+}

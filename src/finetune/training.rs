@@ -1,0 +1,262 @@
+//! A fine-tuning run.
+
+use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
+use crate::diffusion::{Chain as _, DiffusionChain};
+use crate::error::{Error, Result};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
+use crate::random::Seed;
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+/// The methods by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectiveKind {
+    /// Entropy-regularised control by back-propagation through the sampler.
+    #[default]
+    Control,
+    /// The same without the divergence: direct back-propagation of the reward (an ablation; expect collapse).
+    NoKl,
+}
+
+impl ObjectiveKind {
+    /// Every name with a line about it.
+    pub const ALL: &'static [(&'static str, &'static str)] = &[
+        ("control", "entropy-regularised control by back-propagation through the sampler"),
+        ("no-kl", "the same without the divergence (ablation: expect reward collapse)"),
+    ];
+
+    /// The method of a name.
+    ///
+    /// # Errors
+    /// When there is no such method.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "control" => Ok(Self::Control),
+            "no-kl" => Ok(Self::NoKl),
+            _ => Err(Error::usage(format!("unknown objective `{name}`; accepted: `control`, `no-kl`"))),
+        }
+    }
+}
+
+/// How a control is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FinetuneConfig {
+    /// The method.
+    pub objective: ObjectiveKind,
+    /// Price of a nat of departure from the prior, for the whole sequence, in reward units.
+    pub alpha: f64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Paths a step.
+    pub batch: usize,
+    /// Paths a shard; the result depends on it, the number of threads does not matter.
+    pub shard: usize,
+    /// Peak learning rate; warms up over the first 2 % and falls to 1 % along a cosine.
+    pub learning_rate: f64,
+    /// Decay of the averaged weights that are kept.
+    pub ema: f64,
+    /// Early in training the chain ends at this log signal-to-noise ratio and the reward is read there, through letter
+    /// probabilities; the end then moves to the decode over the first `ramp-share` of the steps. While letters are still soft
+    /// the reward's gradient is spread out instead of rare and large.
+    pub ramp_from: f64,
+    /// Share of the steps over which the end moves; 0 walks the whole chain from the start.
+    pub ramp_share: f64,
+    /// alpha starts this many times higher and falls geometrically to its value over the first `anneal-share` of the steps.
+    pub anneal: f64,
+    /// Share of the steps over which alpha falls.
+    pub anneal_share: f64,
+    /// Gradient estimator of the divergence.
+    pub estimator: Estimator,
+    /// Back-propagate the reward through the last so many steps only: an approximation.
+    pub truncate: Option<usize>,
+    /// The control network.
+    pub control: ControlConfig,
+}
+
+impl Default for FinetuneConfig {
+    fn default() -> Self {
+        Self {
+            objective: ObjectiveKind::Control,
+            alpha: 0.1,
+            steps: 600,
+            batch: 256,
+            shard: 64,
+            learning_rate: 5e-3,
+            ema: 0.98,
+            ramp_from: -1.0,
+            ramp_share: 0.7,
+            anneal: 1.0,
+            anneal_share: 0.3,
+            estimator: Estimator::Landing,
+            truncate: None,
+            control: ControlConfig::default(),
+        }
+    }
+}
+
+impl FinetuneConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// When one is out of range; the message names it and what is accepted.
+    pub fn check(&self) -> Result<()> {
+        let reals = [
+            ("alpha", self.alpha, 0.0, 1e6),
+            ("learning-rate", self.learning_rate, 0.0, 1.0),
+            ("anneal", self.anneal, 0.999_999, 1e6),
+        ];
+        for (name, value, above, most) in reals {
+            if !(value > above && value <= most) {
+                let above = if name == "anneal" { "1".to_owned() } else { format!("above {above}") };
+                return Err(Error::usage(format!("`{name}` is {value}; {above} to {most} is accepted")));
+            }
+        }
+        for (name, value) in [("ema", self.ema), ("anneal-share", self.anneal_share), ("ramp-share", self.ramp_share)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::usage(format!("`{name}` is {value}; 0 to below 1 is accepted")));
+            }
+        }
+        for (name, value, most) in [
+            ("steps", self.steps, 10_000_000),
+            ("batch", self.batch as u64, 1 << 20),
+            ("shard", self.shard as u64, 1 << 20),
+        ] {
+            if value == 0 || value > most {
+                return Err(Error::usage(format!("`{name}` is {value}; 1 to {most} is accepted")));
+            }
+        }
+        if self.truncate == Some(0) {
+            return Err(Error::usage("`truncate` is 0; at least 1 step is needed for a gradient of the reward"));
+        }
+        self.control.check()
+    }
+
+    /// alpha at a step: annealed from `anneal · alpha`.
+    #[must_use]
+    pub fn alpha_at(&self, step: u64) -> f64 {
+        let share = (step as f64 / (self.anneal_share * self.steps as f64).max(1e-9)).min(1.0);
+        self.alpha * self.anneal.powf(1.0 - share)
+    }
+}
+
+/// A fine-tuning run over a sequence chain.
+pub struct Finetuning<'a> {
+    config: FinetuneConfig,
+    chain: &'a DiffusionChain,
+    terminal: &'a dyn super::Terminal,
+    seed: Seed,
+    pool: &'a Pool,
+    device: Device,
+    learner: Learner,
+}
+
+impl<'a> Finetuning<'a> {
+    /// A run at step 0, where the control is exactly zero.
+    ///
+    /// # Errors
+    /// When the configuration is out of range.
+    pub fn new(
+        config: FinetuneConfig,
+        chain: &'a DiffusionChain,
+        terminal: &'a dyn super::Terminal,
+        seed: Seed,
+        pool: &'a Pool,
+    ) -> Result<Self> {
+        config.check()?;
+        let device = chain.prior().device().clone();
+        let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
+        TokenControl::new(chain, &config.control, &params)?;
+        let settings = AdamWConfig {
+            lr: config.learning_rate,
+            weight_decay: 0.0,
+            beta2: 0.99,
+            clip_norm: Some(1.0),
+            ..AdamWConfig::default()
+        };
+        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        Ok(Self { config, chain, terminal, seed, pool, device, learner })
+    }
+
+    /// Steps that paths walk at present: the end is brought in early in training.
+    fn steps_now(&self) -> usize {
+        let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
+        let last = self.chain.prior().config().decode_log_snr;
+        let from = self.config.ramp_from.min(last);
+        self.chain.steps_to(from + share * (last - from)).min(self.chain.steps())
+    }
+
+    /// The control with the averaged weights so far.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn control(&self) -> Result<TokenControl<'a>> {
+        TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights(), &self.device))
+    }
+}
+
+impl Training for Finetuning<'_> {
+    fn total(&self) -> u64 {
+        self.config.steps
+    }
+
+    fn done(&self) -> u64 {
+        self.learner.done()
+    }
+
+    fn step(&mut self) -> Result<Figures> {
+        let seed = self.seed.child("step").index(self.done());
+        let alpha = self.config.alpha_at(self.done());
+        let problem = Problem {
+            chain: self.chain,
+            terminal: self.terminal,
+            alpha: (self.config.objective == ObjectiveKind::Control).then_some(alpha),
+        };
+        let steps = self.steps_now();
+        let (vars, held) = (self.learner.params().vars(), self.learner.held());
+        let method = BackProp { estimator: self.config.estimator, truncate: self.config.truncate };
+        let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
+        let parts = self.pool.map(batch.div_ceil(shard), |i| {
+            let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
+            let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
+            let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
+            method.gradient(&problem, &control, &frozen, &vars, &part)
+        })?;
+        let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
+        for part in parts {
+            reward += part.reward.iter().sum::<f64>() / batch as f64;
+            cost += part.cost.iter().sum::<f64>() / batch as f64;
+            all.push(part.gradients);
+        }
+        if !(reward.is_finite() && cost.is_finite()) {
+            return Err(Error::device(format!(
+                "reward {reward} or divergence {cost} is not finite at step {}",
+                self.done() + 1
+            ))
+            .hint("lower the learning rate or raise alpha"));
+        }
+        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+        Ok(vec![
+            ("reward", reward),
+            ("path_kl", cost),
+            ("objective", reward - alpha * cost),
+            ("alpha", alpha),
+            ("steps", steps as f64),
+            ("gradient_norm", norm),
+            ("learning_rate", rate),
+        ])
+    }
+
+    fn state(&self) -> Result<Tensors> {
+        self.learner.state()
+    }
+
+    fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        self.learner.restore(done, state)
+    }
+
+    fn weights(&self) -> Tensors {
+        self.learner.weights().clone()
+    }
+}

@@ -1,0 +1,100 @@
+//! Parameters, their optimiser and their running average, as one.
+
+use super::{AdamW, AdamWConfig, Ema, Gradients, Params, Tensors, learning_rate};
+use crate::error::Result;
+
+/// What every training run carries from step to step.
+pub struct Learner {
+    params: Params,
+    optimiser: AdamW,
+    ema: Ema,
+    peak: f64,
+    total: u64,
+    done: u64,
+}
+
+impl Learner {
+    /// A learner at step 0 of `total`; `params` must already hold every parameter.
+    ///
+    /// # Errors
+    /// When `ema` is out of range or a weight cannot be copied.
+    pub fn new(params: Params, config: AdamWConfig, ema: f64, total: u64) -> Result<Self> {
+        let ema = Ema::new(&params, ema)?;
+        Ok(Self { peak: config.lr, optimiser: AdamW::new(params.vars(), config), ema, params, total, done: 0 })
+    }
+
+    /// The parameters being trained.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The same parameters held fixed; shares their storage, so it is only good until the next [`learn`](Self::learn).
+    #[must_use]
+    pub fn held(&self) -> Params {
+        let held = self.params.vars().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+        Params::frozen(held, self.params.device())
+    }
+
+    /// The averaged weights.
+    #[must_use]
+    pub fn weights(&self) -> &Tensors {
+        self.ema.weights()
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Steps in total.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// One optimiser step; answers the gradient's norm before clipping, and the learning rate used.
+    ///
+    /// # Errors
+    /// When a gradient is missing or not finite; nothing is changed then.
+    pub fn learn(&mut self, gradients: &Gradients) -> Result<(f64, f64)> {
+        let rate = learning_rate(self.peak, self.done, self.total);
+        let norm = self.optimiser.step(gradients, rate)?;
+        self.ema.update(&self.params)?;
+        self.done += 1;
+        Ok((norm, rate))
+    }
+
+    /// Everything needed to go on.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn state(&self) -> Result<Tensors> {
+        let groups = [
+            ("weights", self.params.snapshot()?),
+            ("adam", self.optimiser.state()?),
+            ("ema", self.ema.weights().clone()),
+        ];
+        let named = groups.into_iter().flat_map(|(group, tensors)| {
+            tensors.into_iter().map(move |(name, tensor)| (format!("{group}/{name}"), tensor))
+        });
+        Ok(named.collect())
+    }
+
+    /// Takes over a [`state`](Self::state) after `done` steps.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        let group = |name: &str| -> Tensors {
+            let prefix = format!("{name}/");
+            state.iter().filter_map(|(k, t)| Some((k.strip_prefix(&prefix)?.to_owned(), t.clone()))).collect()
+        };
+        self.params.restore(&group("weights"))?;
+        self.optimiser.restore(&group("adam"))?;
+        self.ema.restore(&group("ema"))?;
+        self.done = done;
+        Ok(())
+    }
+}
