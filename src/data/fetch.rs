@@ -53,7 +53,10 @@ pub fn fetch(set: &Dataset, dir: &Path, options: &FetchOptions, observer: &mut d
     let folder = path.parent().unwrap_or(dir);
     std::fs::create_dir_all(folder).map_err(|source| Error::io("write", folder, source))?;
     let mut file = open_part(&part)?;
-    complete(set, url, &mut file, &part, options, observer)?;
+    complete(set, url, &mut file, &part, options, observer).inspect_err(|_| {
+        // not left to the drop: a child process that is just being started holds a copy of the descriptor
+        let _ = file.unlock();
+    })?;
     let got = sha256(&read_bytes(&part)?);
     if got != set.sha256 {
         std::fs::remove_file(&part).map_err(|source| Error::io("remove", &part, source))?;
