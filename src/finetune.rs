@@ -21,8 +21,6 @@ pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
 pub use training::{FinetuneConfig, Finetuning, OBJECTIVES, ObjectiveKind};
-pub use token_control::{ControlConfig, ControlKind, TokenControl};
-pub use training::{FinetuneConfig, Finetuning, ObjectiveKind};
 
 #[cfg(test)]
 mod tests;

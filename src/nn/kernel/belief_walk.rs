@@ -93,7 +93,7 @@ impl CustomOp2 for Walk {
             rows.extend_from_slice(&end[row * state..(row + 1) * state]);
             rows.extend([*square as f32, *product as f32]);
         }
-        result(rows, (batch, state + 2))
+        Ok(result(rows, (batch, state + 2)))
     }
 
     fn bwd(&self, x: &Tensor, logits: &Tensor, _: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
