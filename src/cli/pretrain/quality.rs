@@ -113,6 +113,7 @@ impl Quality {
         let title = out.file_name().map_or_else(|| "prior".into(), |n| n.to_string_lossy());
         let mut card = format!("# {title}: a diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
         let _ = writeln!(card, "Trained on {origin} by `seqtilt pretrain`, seed {}.\n", info.seed);
+        let _ = writeln!(card, "```text\n{}\n```\n", crate::cli::printer::command_line());
         for (what, version) in &info.versions {
             let _ = writeln!(card, "- {what}: `{version}`");
         }
