@@ -27,7 +27,7 @@ pub use pretrain::Pretraining;
 pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
-pub use solver::{Coefficients, SOLVERS, Solver, SolverKind};
+pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
 pub use warp::Warp;
 
 #[cfg(test)]
