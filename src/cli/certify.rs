@@ -18,9 +18,6 @@ use std::fmt;
 /// Most sequences that are enumerated.
 const ENUMERABLE: usize = 1 << 18;
 
-/// Added to every count of the base histogram, so that no sequence is excluded.
-const SMOOTHING: f64 = 0.5;
-
 /// A hard-decoded sequence and its reward.
 pub(super) type Scored = (Sequence, f64);
 
@@ -126,7 +123,7 @@ impl Base {
     /// # Errors
     /// When the law is degenerate.
     pub(super) fn frontier(&self) -> Result<Option<Frontier>> {
-        self.law.as_ref().map(|law| Frontier::new(&law.counts.probabilities(SMOOTHING), &law.reward)).transpose()
+        self.law.as_ref().map(|law| Frontier::new(&law.counts.probabilities(0.0), &law.reward)).transpose()
     }
 
     /// Mean reward of the base samples.
@@ -174,7 +171,7 @@ pub(super) struct Exact {
 
 impl Exact {
     fn new(law: &Law, alpha: f64, tuned: &Paths<Scored>, certificate: &Certificate) -> Result<Self> {
-        let base = law.counts.probabilities(SMOOTHING);
+        let base = law.counts.probabilities(0.0);
         let tilt = Tilt::kl(&base, &law.reward, alpha)?;
         let mut counts = Histogram::new(law.letters, law.length)?;
         for (sequence, _) in &tuned.ends {
