@@ -6,6 +6,7 @@
 mod backprop;
 mod control;
 mod problem;
+mod product_mixture;
 mod rollout;
 mod terminal;
 mod token_control;
