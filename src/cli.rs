@@ -5,6 +5,7 @@
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
+mod bench;
 mod check;
 mod completions;
 mod context;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
   seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt bench analytic                check the methods on this machine against a closed form
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
@@ -53,6 +55,7 @@ enum Verb {
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
 }
 
@@ -62,6 +65,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
+            Self::Bench(args) => bench::run(args, context),
             Self::Completions(args) => completions::run(&args, context),
         }
     }

@@ -1,4 +1,5 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod control;
 mod data;
