@@ -74,8 +74,12 @@ fn assert_law(samples: &[Sequence], law: [f64; 4], what: &str) {
 fn a_silent_denoiser_is_exactly_uniform() {
     let pool = Pool::new(1).unwrap();
     let silent = prior("ACGT", 4, Independent(vec![0.0; 4]));
-    let words: Vec<Sequence> =
-        ["AAAA", "ACGT", "TTGA"].iter().cycle().take(240).map(|w| Sequence::parse(w, silent.alphabet()).unwrap()).collect();
+    let words: Vec<Sequence> = ["AAAA", "ACGT", "TTGA"]
+        .iter()
+        .cycle()
+        .take(240)
+        .map(|w| Sequence::parse(w, silent.alphabet()).unwrap())
+        .collect();
     let bound = elbo(&silent, &words, 24, Seed::root(2), &pool).unwrap();
     // the bound is tight for an exact denoiser: nothing but noise lies between it and ln 4
     let z = (bound.nats_per_token - 4.0_f64.ln()) / bound.standard_error;
@@ -97,7 +101,12 @@ fn the_bound_of_an_exact_denoiser_is_the_log_probability() {
             let word = Sequence::from_ids([a as u8, b as u8], prior.alphabet()).unwrap();
             let bound = elbo(prior, &vec![word; 256], 24, Seed::root(4), &pool).unwrap();
             let z = (bound.nats_per_token + 0.5 * p.ln()) / bound.standard_error;
-            assert!(z.abs() < 3.5 && bound.standard_error < 0.05, "({a}, {b}): {} exact {}", bound.nats_per_token, -0.5 * p.ln());
+            assert!(
+                z.abs() < 3.5 && bound.standard_error < 0.05,
+                "({a}, {b}): {} exact {}",
+                bound.nats_per_token,
+                -0.5 * p.ln()
+            );
         }
     }
 }

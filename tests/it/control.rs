@@ -28,8 +28,7 @@ fn linear(problem: &LinearQuadratic, chain: &LinearChain, gains: &[Gain], seed: 
             cost: tuned.cost[i],
         })
         .collect();
-    let base: Vec<f64> =
-        walk(None, seed.child("base")).ends.into_iter().map(|x| problem.reward(x)).collect();
+    let base: Vec<f64> = walk(None, seed.child("base")).ends.into_iter().map(|x| problem.reward(x)).collect();
     Certificate::new(problem.alpha, &paths, &base).unwrap()
 }
 
@@ -92,7 +91,8 @@ fn the_certificate_of_a_token_control_falls_towards_zero_and_its_law_towards_the
     let mut config = PriorConfig::new(&alphabet, 2);
     config.embedding = Embedding::Simplex;
     config.embedding_dim = 2;
-    config.decode_log_snr = 2.0;
+    // letters still soft enough for the gradient of their reward to be spread out, and read with an error of 1 %
+    config.decode_log_snr = 1.0;
     let none = Params::trainable(Seed::root(1), DType::F32, &Device::Cpu);
     let prior = Arc::new(Prior::with_denoiser(&config, &none, Box::new(Pair(law))).unwrap());
     let chain = DiffusionChain::new(prior, 16, 2, Grid::LogSnr, SolverKind::Ancestral).unwrap();
@@ -135,11 +135,12 @@ fn the_certificate_of_a_token_control_falls_towards_zero_and_its_law_towards_the
     }
     let (after, ends) = measure(&training);
     assert!(after.is_consistent(), "{after:?}");
-    assert!(after.gap.value < 0.3 * before.gap.value, "{} after {}", after.gap, before.gap);
+    assert!(after.gap.value < 0.4 * before.gap.value, "{} after {}", after.gap, before.gap);
     for (letter, q) in tilt.probabilities.iter().enumerate() {
         let share = ends.iter().filter(|x| **x == letter).count() as f64 / PATHS as f64;
         // KL of the ends is below the gap: by Pinsker's inequality no share is further off than √(gap/2)
-        let allowed = (0.5 * after.gap.value.max(0.0)).sqrt() + 3.5 * (q * (1.0 - q) / PATHS as f64).sqrt();
+        // and a letter is read wrongly once in a hundred
+        let allowed = 0.01 + (0.5 * after.gap.value.max(0.0)).sqrt() + 3.5 * (q * (1.0 - q) / PATHS as f64).sqrt();
         assert!((share - q).abs() < allowed, "{letter}: {share}, tilt {q}");
     }
     let target = tilt.probabilities[3];

@@ -106,8 +106,7 @@ impl LinearQuadratic {
     /// Share of a state at `tau` that is left at the end, `e = exp(−drift (T − τ))`, and the variance `V` that is added.
     fn ahead(&self, tau: f64) -> (f64, f64) {
         let left = self.horizon - tau;
-        let spread =
-            if self.drift == 0.0 { left } else { -(-2.0 * self.drift * left).exp_m1() / (2.0 * self.drift) };
+        let spread = if self.drift == 0.0 { left } else { -(-2.0 * self.drift * left).exp_m1() / (2.0 * self.drift) };
         ((-self.drift * left).exp(), self.noise.powi(2) * spread)
     }
 

@@ -16,8 +16,7 @@ fn mean(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
 #[test]
 fn the_closed_form_has_the_published_values() {
     let problem = LinearQuadratic::default();
-    let (joint, frozen, start) =
-        (problem.optimum(Start::Joint), problem.optimum(Start::Frozen), problem.best_start());
+    let (joint, frozen, start) = (problem.optimum(Start::Joint), problem.optimum(Start::Frozen), problem.best_start());
     for (got, expected, digits) in [
         (joint.law.mean, 1.054_107, 1e-6),
         (joint.law.variance, 0.175_685, 1e-6),
@@ -44,8 +43,7 @@ fn value_and_control_solve_the_equation_of_optimality() {
         let bend = (v(tau, x + h) - 2.0 * v(tau, x) + v(tau, x - h)) / (h * h);
         let rate = (v(tau + h, x) - v(tau - h, x)) / (2.0 * h);
         let s2 = problem.noise.powi(2);
-        let rest =
-            rate - problem.drift * x * slope + 0.5 * s2 * bend + 0.5 * s2 / problem.alpha * slope * slope;
+        let rest = rate - problem.drift * x * slope + 0.5 * s2 * bend + 0.5 * s2 / problem.alpha * slope * slope;
         assert!(rest.abs() < 1e-6, "{rest} at {tau}, {x}");
         let control = problem.noise * slope / problem.alpha;
         assert!((problem.control(tau, x) - control).abs() < 1e-6);
@@ -147,7 +145,15 @@ fn back_propagation_reaches_the_optimum_of_the_chain_and_keeps_the_bias_of_a_fro
     let problem = LinearQuadratic::default();
     let pool = Pool::new(1).unwrap();
     for (start, continuous) in [(Start::Joint, -0.972_124), (Start::Frozen, -1.267)] {
-        let config = AnalyticConfig { start, steps: 8, lead: 4, updates: 150, batch: 128, learning_rate: 0.05, ..AnalyticConfig::default() };
+        let config = AnalyticConfig {
+            start,
+            steps: 8,
+            lead: 4,
+            updates: 150,
+            batch: 128,
+            learning_rate: 0.05,
+            ..AnalyticConfig::default()
+        };
         let mut run = AnalyticTraining::new(problem, config, Seed::root(5), &pool).unwrap();
         while run.done() < run.total() {
             run.step().unwrap();
