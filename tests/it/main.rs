@@ -3,6 +3,8 @@
 
 mod architecture;
 mod cli;
+mod bench;
+mod control;
 mod data;
 mod oracle;
 mod report;
