@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod architecture;
-mod cli;
 mod bench;
+mod cli;
 mod control;
 mod data;
 mod oracle;

@@ -51,7 +51,7 @@ impl CustomOp3 for ProductMixture {
         let sizes = sizes(pl.dims(), ml.dims(), bl.dims())?;
         let mut change = vec![0.0; pl.shape().elem_count()];
         forward(&mut change, operand(p, pl)?, operand(m, ml)?, &exponentials(operand(b, bl)?), sizes);
-        result(change, pl.shape())
+        Ok(result(change, pl.shape()))
     }
 
     fn bwd(
