@@ -5,14 +5,16 @@ use seqtilt::diffusion::{Decode, Denoiser, DiffusionChain, Embedding, Grid, Prio
 use seqtilt::eval::certificate::{Certificate, PathSample};
 use seqtilt::eval::exact::Tilt;
 use seqtilt::finetune::analytic::{Affine, Gain, LinearChain, LinearQuadratic, Start, best, outcome};
-use seqtilt::finetune::{Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, SequenceTerminal, roll_out};
+use seqtilt::finetune::{
+    Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, SequenceTerminal, TokenControl, roll_out,
+};
 use seqtilt::nn::{Params, Pool, Training};
 use seqtilt::reward::Multilinear;
 use seqtilt::sequence::Alphabet;
 use seqtilt::{Result, Seed};
 use std::sync::Arc;
 
-const PATHS: usize = 4096;
+const PATHS: usize = 3072;
 
 fn linear(problem: &LinearQuadratic, chain: &LinearChain, gains: &[Gain], seed: Seed) -> Certificate {
     let pool = Pool::new(1).unwrap();
@@ -80,6 +82,48 @@ impl Denoiser for Pair {
         let second = local.narrow(1, 0, 1)?.squeeze(1)?.matmul(&joint)?;
         Ok(Tensor::stack(&[first, second], 1)?.log()?)
     }
+}
+
+#[test]
+fn the_exact_change_of_logits_for_independent_letters_reaches_the_tilt() {
+    // r = Σ a·[letter B]: the tilted posterior has logits ℓ + (0, a/α), so a constant change of logits is the optimum of a
+    // walk in small steps
+    let (alpha, bonus) = (0.5, 0.6);
+    let alphabet = Alphabet::custom("two", "AB").unwrap();
+    let mut config = PriorConfig::new(&alphabet, 2);
+    config.embedding = Embedding::Simplex;
+    config.embedding_dim = 2;
+    config.decode_log_snr = 2.0;
+    let none = Params::trainable(Seed::root(1), DType::F64, &Device::Cpu);
+    let prior = Prior::with_denoiser(&config, &none, Box::new(Pair([[0.49, 0.21], [0.21, 0.09]]))).unwrap();
+    let chain = DiffusionChain::new(Arc::new(prior), 64, 4, Grid::LogSnr, SolverKind::Ancestral).unwrap();
+    let params = Params::trainable(Seed::root(2), DType::F64, &Device::Cpu);
+    let sizes = ControlConfig { kind: ControlKind::Mlp, dim: 4, layers: 1, heads: 1 };
+    let control = TokenControl::new(&chain, &sizes, &params).unwrap();
+    let (_, bias) = params.vars().into_iter().find(|(name, _)| name == "output.bias").unwrap();
+    bias.set(&Tensor::new(&[0.0, bonus / alpha, 0.0, bonus / alpha], &Device::Cpu).unwrap()).unwrap();
+    let pool = Pool::new(1).unwrap();
+    let read = |x: &Tensor| {
+        let words = Decode::Hard.read(&chain.read(64, x)?, chain.prior(), &mut Seed::root(0).rng())?;
+        Ok(words.iter().map(|x| x.ids().iter().map(|id| f64::from(*id)).sum::<f64>()).collect::<Vec<_>>())
+    };
+    let count = 2048;
+    let tuned = roll_out(&chain, Some(&control), count, Seed::root(5), &pool, read).unwrap();
+    let base = roll_out(&chain, None, count, Seed::root(6), &pool, read).unwrap();
+    let paths: Vec<PathSample> = (0..count)
+        .map(|i| PathSample { reward: bonus * tuned.ends[i], log_ratio: tuned.log_ratio[i], cost: tuned.cost[i] })
+        .collect();
+    let base: Vec<f64> = base.ends.iter().map(|letters| bonus * letters).collect();
+    let certificate = Certificate::new(alpha, &paths, &base).unwrap();
+    let weight = 0.3 * (bonus / alpha).exp();
+    assert!(certificate.log_z.z(2.0 * (0.7 + weight).ln()).abs() < 3.5, "{}", certificate.log_z);
+    // steps of 0.11 in λ leave a few hundredths of a nat
+    assert!(certificate.gap.value.abs() < 0.08 && certificate.is_consistent(), "{certificate:?}");
+    assert!(
+        (certificate.mean_reward.value - 2.0 * bonus * weight / (0.7 + weight)).abs() < 0.05,
+        "{}",
+        certificate.mean_reward
+    );
 }
 
 #[test]

@@ -54,7 +54,6 @@ fn both_estimators_have_the_same_mean() {
         let differences: Vec<f64> = landing.iter().zip(&cost).map(|(a, b)| a[i] - b[i]).collect();
         let (difference, se) = mean(&differences);
         assert!((difference / se).abs() < 3.5, "parameter {i}: {difference} ± {se}");
-        // and it is small beside the gradient, so that a wrong sign of the landing term would show
         assert!(se < 0.1, "{se}");
     }
 }
