@@ -3,7 +3,6 @@
 //!
 //! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
-#![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
 mod bench;
 mod certify;

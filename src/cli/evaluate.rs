@@ -10,7 +10,6 @@ use crate::eval::diversity::{cluster_count, mean_pairwise};
 use crate::eval::novelty::Novelty;
 use crate::eval::quantile::quantile;
 use crate::eval::{Estimate, Metric, spectrum::Spectrum};
-use crate::nn::Pool;
 use crate::oracle::{OracleName, OracleOptions};
 use crate::sequence::{Alphabet, Sequence};
 use crate::store::open_prior;
@@ -143,7 +142,7 @@ fn measure(
     let bound = match &args.prior {
         Some(name) => {
             let (prior, _) = open_prior(name, &context.device()?)?;
-            let pool = Pool::new(context.threads)?;
+            let pool = context.pool()?;
             Some(elbo(&prior, sequences, 32, context.seed().child("evaluate"), &pool)?)
         }
         None => None,

@@ -8,7 +8,7 @@ use super::drive::{CHECKPOINT_EVERY, drive};
 use super::input::Reading;
 use crate::diffusion::{Embedding, Grid, PretrainConfig, Pretraining, PriorConfig, ScheduleKind, SolverKind, Warp};
 use crate::error::{Error, Result};
-use crate::nn::{Pool, Training};
+use crate::nn::Training;
 use crate::sequence::{Alphabet, Records, Sequence};
 use crate::store::{RunFolder, RunInfo, prior_folder, sha256};
 use quality::Quality;
@@ -237,7 +237,7 @@ fn fit(
     let out = folder.path().to_owned();
     let seed = context.seed();
     let (held, rest) = hold_out(kept, task.hold_out, alphabet, seed.child("hold-out"));
-    let pool = Pool::new(context.threads)?;
+    let pool = context.pool()?;
     let mut job = Pretraining::new(
         task.shape.clone(),
         task.training.clone(),
@@ -288,7 +288,9 @@ fn hold_out(all: &[Sequence], share: f64, alphabet: &Alphabet, seed: crate::Seed
             break;
         }
         count += group.len();
-        group.iter().for_each(|index| held[*index] = true);
+        for index in group {
+            held[index] = true;
+        }
     }
     let side = |wanted: bool| {
         all.iter().zip(&held).filter(|(_, held)| **held == wanted).map(|(x, _)| x.clone()).collect::<Vec<_>>()

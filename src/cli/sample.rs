@@ -7,7 +7,6 @@ use super::tilted::Sampler;
 use crate::diffusion::{Chain as _, Decode, Grid, SampleConfig, SolverKind, sample};
 use crate::error::{Error, Result};
 use crate::finetune::roll_out;
-use crate::nn::Pool;
 use crate::sequence::{Alphabet, Sequence};
 use crate::store::{open_prior, write_atomic};
 use candle_core::Tensor;
@@ -69,7 +68,7 @@ struct Drawn {
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["sample"], args)?;
     let count = within("count", args.count.unwrap_or(100), 1..=100_000_000)?;
-    let pool = Pool::new(context.threads)?;
+    let pool = context.pool()?;
     let seed = context.seed().child("sample");
     let decode = match args.decode.as_deref() {
         None | Some("hard") => Decode::Hard,

@@ -137,7 +137,7 @@ impl SolverKind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cosine, Schedule as _};
+    use super::super::Cosine;
     use super::*;
 
     /// Gaussian data N(0, v) in one dimension: the denoised estimate is known, so the variance after the walk is too.

@@ -1,6 +1,6 @@
 //! The report of a design job.
 
-use super::pick::Picked;
+use super::pick::{Picked, Row};
 use super::prepare::Parts;
 use super::settings::Plan;
 use super::summary::Summary;
@@ -88,6 +88,9 @@ fn certificate(outcome: &Outcome) -> Facts {
     Facts { title: "Certificate".to_owned(), items: items.collect() }
 }
 
+/// A second value of a design beside the predicted one.
+type View = fn(&Row) -> Option<f64>;
+
 fn trust(report: &mut Report, parts: &Parts, picked: &Picked, summary: &Summary) {
     let section = report.section(Topic::Trust, "");
     let mut groups = Vec::new();
@@ -95,7 +98,7 @@ fn trust(report: &mut Report, parts: &Parts, picked: &Picked, summary: &Summary)
         let dots = parts.held_points.iter().take(1000).map(|(predicted, measured)| Dot::new(*measured, *predicted));
         groups.push(ScatterGroup { name: "held-out rows of the table (measured)".to_owned(), dots: dots.collect() });
     }
-    let views: [(String, fn(&super::pick::Row) -> Option<f64>); 2] = [
+    let views: [(String, View); 2] = [
         (format!("designs ({})", parts.judge_name), |row| row.judge),
         ("designs (measured)".to_owned(), |row| row.truth),
     ];

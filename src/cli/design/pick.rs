@@ -12,7 +12,6 @@ use crate::eval::diversity::{clusters, least_to_others};
 use crate::eval::novelty::nearest;
 use crate::eval::select::diverse;
 use crate::finetune::roll_out;
-use crate::nn::Pool;
 use crate::oracle::Oracle;
 use crate::sequence::Sequence;
 use candle_core::Tensor;
@@ -54,8 +53,6 @@ pub(super) struct Picked {
     pub(super) scored: usize,
     pub(super) asked_distance: usize,
     pub(super) kept_distance: usize,
-    /// Scores of all scored candidates: reward mean and judge.
-    pub(super) candidates: Vec<(f64, Option<f64>)>,
 }
 
 impl Picked {
@@ -70,7 +67,7 @@ impl Picked {
         tuned: &Path,
         context: &Context,
     ) -> Result<Self> {
-        let pool = Pool::new(context.threads)?;
+        let pool = context.pool()?;
         let seed = context.seed().child("design");
         let sampler = Sampler::open(tuned, &context.device()?)?;
         let (chain, control) = (&sampler.chain, sampler.control()?);
@@ -145,7 +142,6 @@ impl Picked {
             scored: rated.len(),
             asked_distance: selection.asked,
             kept_distance: selection.kept,
-            candidates: rated.iter().map(|r| (r.mean, r.judge)).collect(),
             samples: paths.ends,
             prior_samples,
         })

@@ -144,6 +144,9 @@ impl Parts {
     }
 }
 
+/// An ensemble, its figures on held-out rows, and their predicted and measured values.
+type Learnt = (Ensemble, HeldOut, Vec<(f64, f64)>);
+
 /// Trains an ensemble in `out`, with figures on held-out rows; or opens it where it is complete.
 fn learn(
     records: &Records,
@@ -152,7 +155,7 @@ fn learn(
     plan: &Plan,
     seed: Seed,
     context: &Context,
-) -> Result<(Ensemble, HeldOut, Vec<(f64, f64)>)> {
+) -> Result<Learnt> {
     let all = TrainingSet::from_records(records)?;
     let (held, rest) = all.hold_out(HELD_OUT, seed.child("hold-out"))?;
     let ensemble = EnsembleConfig { architecture, ..EnsembleConfig::default() };

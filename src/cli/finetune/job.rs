@@ -127,7 +127,7 @@ impl Job<'_> {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
             return Outcome::read(self.out);
         }
-        let pool = Pool::new(context.threads)?;
+        let pool = context.pool()?;
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let terminal = SequenceTerminal::new(&chain, self.reward);
         let config = self.plan.finetune.clone();

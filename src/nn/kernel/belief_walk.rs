@@ -56,7 +56,7 @@ pub(crate) fn belief_walk(
 }
 
 #[derive(Clone, Copy)]
-struct Sizes {
+pub(in crate::nn::kernel) struct Sizes {
     length: usize,
     dim: usize,
     letters: usize,
@@ -107,7 +107,7 @@ impl CustomOp2 for Walk {
             &mut dl,
             &values(&g)?,
             beliefs,
-            &*values(&self.noise)?,
+            &values(&self.noise)?,
             &self.points,
             &self.steps,
             self.sizes,
@@ -196,6 +196,10 @@ fn project<const F: bool>(to: &mut [Lane], factor: f32, a: &[Lane], points: &[f3
 }
 
 #[inline(always)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the dispatched kernels take slices: a struct of them would be another set of lifetimes"
+)]
 fn walk_body<const F: bool>(
     x: &mut [f32],
     logits: &[f32],
@@ -301,6 +305,10 @@ fn add(to: &mut [Lane], a: &[Lane]) {
 }
 
 #[inline(always)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the dispatched kernels take slices: a struct of them would be another set of lifetimes"
+)]
 fn pull_back_body<const F: bool>(
     dx: &mut [f32],
     dl: &mut [f32],
