@@ -51,7 +51,7 @@ pub(in crate::cli) struct Tuning {
     /// Method: control or no-kl [default: control]
     #[arg(long, value_name = "NAME")]
     objective: Option<String>,
-    /// Optimiser steps [default: 400]
+    /// Optimiser steps [default: 600]
     #[arg(long, value_name = "N")]
     tuning_steps: Option<u64>,
     /// Paths a step [default: 256]
@@ -104,9 +104,17 @@ pub(in crate::cli) struct Plan {
 }
 
 impl Tuning {
-    /// Defaults at a price of a nat.
-    pub(in crate::cli) fn at(alpha: f64) -> Self {
-        Self { alpha: Some(alpha), ..Self::default() }
+    /// Settings for a demonstration: small enough for half a minute on four cores.
+    pub(in crate::cli) fn quick(alpha: f64) -> Self {
+        Self {
+            alpha: Some(alpha),
+            tuning_steps: Some(160),
+            paths: Some(192),
+            control_dim: Some(128),
+            certificate_paths: Some(10_000),
+            base_paths: Some(20_000),
+            ..Self::default()
+        }
     }
 
     /// Defaults, the prior's own, and what was given.
