@@ -3,7 +3,6 @@
 #[doc = include_str!("doc/conventions.md")]
 pub mod conventions {}
 
-
 #[doc = include_str!("doc/changelog.md")]
 pub mod changelog {}
 

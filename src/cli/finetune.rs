@@ -5,7 +5,7 @@ mod page;
 mod settings;
 
 pub(super) use job::{Job, Outcome};
-pub(super) use page::{frontier_plot, progress_plot, provenance};
+pub(super) use page::{frontier_plot, progress_plots, provenance};
 pub(super) use settings::{Args, Tuning};
 
 use super::check::required;
