@@ -41,7 +41,8 @@ impl ProductMixture {
 
     /// The change of letter probabilities (B, L, V) at a log signal-to-noise ratio.
     pub(super) fn forward(&self, probabilities: &Tensor, log_snr: f64) -> Result<Tensor> {
-        let features: Vec<f64> = RATES.iter().flat_map(|rate| [(rate * log_snr).sin(), (rate * log_snr).cos()]).collect();
+        let features: Vec<f64> =
+            RATES.iter().flat_map(|rate| [(rate * log_snr).sin(), (rate * log_snr).cos()]).collect();
         let features = Tensor::from_vec(features, (1, 2 * RATES.len()), probabilities.device())?;
         let features = features.to_dtype(probabilities.dtype())?;
         let weights = (&self.weights + self.time.forward(&features)?.squeeze(0)?)?;
@@ -78,7 +79,10 @@ mod tests {
         let params = check::params();
         let p = softmax(&check::normal(2, &[2, 3, 4])).unwrap();
         let build = || ProductMixture::new(&params, 3, 4, 5).unwrap();
-        assert_eq!(build().forward(&p, 0.3).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(), 0.0);
+        assert_eq!(
+            build().forward(&p, 0.3).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(),
+            0.0
+        );
         check::shake(&params);
         check::layer(&params, &p, |p| ProductMixture::new(&params, 3, 4, 5)?.forward(p, 0.3));
     }
@@ -96,9 +100,7 @@ mod tests {
         ProductMixture::new(&params, 8, 4, 37).unwrap();
         check::shake(&params);
         let p = softmax(&(check::normal_f32(2, &[5, 8, 4]) * 2.0).unwrap()).unwrap();
-        check::layer_against_composed(&params, &[p], |p| {
-            ProductMixture::new(&params, 8, 4, 37)?.forward(&p[0], 0.3)
-        });
+        check::layer_against_composed(&params, &[p], |p| ProductMixture::new(&params, 8, 4, 37)?.forward(&p[0], 0.3));
     }
 
     #[test]

@@ -117,7 +117,11 @@ mod tests {
                 let walker = Walker { chain: &chain, control: Some(&control), held: twin };
                 check::layer_against_composed(&params, &[check::normal_f32(4, &[7, 5, 4])], |x| {
                     let walk = walker.walk(3..6, &x[0], &noise)?;
-                    let rows = [walk.x.flatten_from(1)?, walk.cost.unwrap().unsqueeze(1)?, walk.product.unwrap().unsqueeze(1)?];
+                    let rows = [
+                        walk.x.flatten_from(1)?,
+                        walk.cost.unwrap().unsqueeze(1)?,
+                        walk.product.unwrap().unsqueeze(1)?,
+                    ];
                     Ok(Tensor::cat(&rows, 1)?)
                 });
             }

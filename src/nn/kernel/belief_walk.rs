@@ -56,7 +56,7 @@ pub(crate) fn belief_walk(
 }
 
 #[derive(Clone, Copy)]
-struct Sizes {
+pub(super) struct Sizes {
     length: usize,
     dim: usize,
     letters: usize,
@@ -107,7 +107,7 @@ impl CustomOp2 for Walk {
             &mut dl,
             &values(&g)?,
             beliefs,
-            &*values(&self.noise)?,
+            &values(&self.noise)?,
             &self.points,
             &self.steps,
             self.sizes,
