@@ -11,40 +11,31 @@ use candle_core::{D, Tensor};
 /// Δ_i(v) = (1 + s(λ)) log [ Σ_m b_m(λ) M_im(v) Π_{j≠i} Σ_v' p_j(v') M_jm(v') / Σ_m b_m(λ) Π_{j≠i} Σ_v' p_j(v') M_jm(v') ]
 /// ```
 /// For a prior with independent letters and exp(r/α) = Σ_m b_m Π_i M_im(x_i), which any reward of short sequences is with
-/// enough components, this is the exact tilt of the beliefs p at every noise level. M starts at a fixed random pattern that
-/// tells the components apart, whose own Δ is subtracted, so that the change starts at exactly zero.
+/// enough components, this is, up to a constant per position, the exact tilt of the beliefs p at every noise level.
+///
+/// M_im = V softmax(G_im ∘ θ_im) with θ zero at the start, where every M is 1 and Δ exactly 0, and with fixed random gains G,
+/// which tell the components apart from the first update on.
 pub(super) struct ProductMixture {
     factors: Tensor,
     weights: Tensor,
     time: Linear,
     scale: Linear,
-    pattern: Tensor,
-    even: Tensor,
 }
-
-/// Spread of the initial pattern's logits.
-const SPREAD: f64 = 0.5;
 
 impl ProductMixture {
     /// A mixture of `components` products over `length` positions and `letters` letters.
     pub(super) fn new(params: &Params, length: usize, letters: usize, components: usize) -> Result<Self> {
         let shape = (length, components, letters);
-        let draws = Seed::root(0).child("product-mixture").rng().normals(length * components * letters);
-        let pattern = Tensor::from_vec(draws, shape, params.device())?.to_dtype(params.dtype())?;
-        let pattern = (pattern * SPREAD)?;
-        let ratios = |logits: &Tensor| -> Result<Tensor> {
-            Ok((softmax(logits)?.transpose(1, 2)?.contiguous()? * letters as f64)?)
-        };
-        let factors = ratios(&(params.get("factors", shape, Init::Zeros)? + &pattern)?)?;
+        let gains = Seed::root(0).child("product-mixture").rng().normals(length * components * letters);
+        let gains = Tensor::from_vec(gains, shape, params.device())?.to_dtype(params.dtype())?;
+        let logits = (params.get("factors", shape, Init::Zeros)? * gains)?;
+        let factors = (softmax(&logits)?.transpose(1, 2)?.contiguous()? * letters as f64)?;
         let weights = params.get("weights", components, Init::Zeros)?;
-        let even = weights.zeros_like()?.detach();
         Ok(Self {
             factors,
             weights,
             time: Linear::zeros(&params.child("time"), 2 * RATES.len(), components)?,
             scale: Linear::zeros(&params.child("scale"), 2 * RATES.len(), 1)?,
-            pattern: ratios(&pattern)?,
-            even,
         })
     }
 
@@ -56,9 +47,10 @@ impl ProductMixture {
         let features = features.to_dtype(probabilities.dtype())?;
         let weights = (&self.weights + self.time.forward(&features)?.squeeze(0)?)?;
         let change = marginals(probabilities, &self.factors, &weights)?;
-        let start = marginals(probabilities, &self.pattern, &self.even)?;
         let scale = (self.scale.forward(&features)?.reshape((1, 1, 1))? + 1.0)?;
-        Ok((change - start)?.broadcast_mul(&scale)?)
+        // a constant per position does not count, and equal numbers leave exactly zero
+        let change = change.broadcast_sub(&change.narrow(D::Minus1, 0, 1)?)?;
+        Ok(change.broadcast_mul(&scale)?)
     }
 }
 
@@ -93,6 +85,13 @@ mod tests {
         );
         check::shake(&params);
         check::layer(&params, &p, |p| ProductMixture::new(&params, 3, 4, 5)?.forward(p, 0.3));
+    }
+
+    #[test]
+    fn it_starts_at_zero_to_the_last_bit_for_twenty_letters_too() {
+        let p = softmax(&check::normal_f32(2, &[7, 9, 20])).unwrap();
+        let change = ProductMixture::new(&check::params_f32(), 9, 20, 33).unwrap().forward(&p, 0.3).unwrap();
+        assert_eq!(change.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
     }
 
     #[test]

@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ControlKind {
-    /// Residual perceptron on the flattened state: best for short sequences of one length.
-    #[default]
+    /// Residual perceptron on the flattened state: for short sequences of one length.
     Mlp,
     /// Transformer over positions.
     Transformer,
     /// Mixture of products of letters: the exact form for independent letters and short sequences.
+    #[default]
     ProductMixture,
 }
 
 registry! {
     /// The control networks by name.
     pub CONTROLS: ControlKind, "control", "controls";
-    "mlp" => ControlKind::Mlp, "residual perceptron on the flattened state: best for short sequences";
+    "mlp" => ControlKind::Mlp, "residual perceptron on the flattened state: for short sequences; wants a learning rate near 0.005";
     "transformer" => ControlKind::Transformer, "transformer over positions";
     "product-mixture" => ControlKind::ProductMixture,
         "mixture of products of letters: exact for independent letters and short sequences";
@@ -47,7 +47,7 @@ pub struct ControlConfig {
 
 impl Default for ControlConfig {
     fn default() -> Self {
-        Self { kind: ControlKind::Mlp, dim: 256, layers: 2, heads: 4 }
+        Self { kind: ControlKind::ProductMixture, dim: 128, layers: 2, heads: 4 }
     }
 }
 

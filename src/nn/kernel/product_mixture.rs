@@ -19,7 +19,7 @@ pub(crate) fn product_mixture(p: &Tensor, factors: &Tensor, weights: &Tensor) ->
 struct ProductMixture;
 
 #[derive(Clone, Copy)]
-struct Sizes {
+pub(super) struct Sizes {
     length: usize,
     letters: usize,
     components: usize,
