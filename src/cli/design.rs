@@ -34,13 +34,17 @@ pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> 
         Some(input) => Some(plan.reading.records(input, context)?),
         None => None,
     };
-    let info = RunInfo::new("design", context.seed_number, plan)?;
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    prepare::check(plan, records.as_ref(), &options, context)?;
+    let mut info = RunInfo::new("design", context.seed_number, plan)?;
+    if let Some(records) = &records {
+        info = info.with_version("table", prepare::digest(records));
+    }
     let folder = RunFolder::open(out, &info)?;
     if folder.is_finished() {
         context.note(format!("`{}` is complete: this is its summary", out.display()));
         return context.emit(&Summary::read(out)?);
     }
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let mut parts = prepare::Parts::gather(plan, records.as_ref(), out, &options, context)?;
     let outcome = parts.finetune(plan, &out.join("finetune"), context)?;
     let picked = pick::Picked::draw(plan, &mut parts, &outcome, &out.join("finetune"), context)?;

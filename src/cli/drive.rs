@@ -27,7 +27,7 @@ pub(super) fn drive(
     }
     let mut observer = context.observer();
     let mut flow = observer.on_event(&Event::Start { stage, total: training.total(), done: training.done() });
-    while training.done() < training.total() {
+    loop {
         if flow.is_break() {
             run.save_checkpoint(training.done(), &Value::Null, training.state()?)?;
             return Err(Error::interrupted(format!(
@@ -35,6 +35,9 @@ pub(super) fn drive(
                 training.done()
             ))
             .hint("the same command goes on from there"));
+        }
+        if training.done() >= training.total() {
+            break;
         }
         let figures = training.step()?;
         run.metric(&line(training.done(), &figures))?;

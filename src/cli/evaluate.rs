@@ -78,6 +78,10 @@ struct Sets(Vec<Figures>);
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let sets = args.sets.clone();
     let args = context.settings(&["evaluate"], args)?;
+    if args.threshold.is_some() && args.oracle.is_none() {
+        return Err(Error::usage("`--threshold` is about scores, and no oracle gives them")
+            .hint("name one with --oracle, or leave out --threshold"));
+    }
     let reference = args.reference.as_ref().map(|name| args.reading.records(name, context)).transpose()?;
     let mut figures = Vec::new();
     for set in &sets {
@@ -142,6 +146,11 @@ fn measure(
     let bound = match &args.prior {
         Some(name) => {
             let (prior, _) = open_prior(name, &context.device()?)?;
+            if prior.alphabet() != alphabet {
+                let (reads, writes) = (alphabet.name(), prior.alphabet().name());
+                return Err(Error::data(format!("`{set}` is {reads}, the prior `{name}` knows {writes}"))
+                    .hint("name the set's alphabet with --alphabet, or another prior"));
+            }
             let pool = context.pool()?;
             Some(elbo(&prior, sequences, 32, context.seed().child("evaluate"), &pool)?)
         }

@@ -10,8 +10,10 @@ pub(super) use settings::{Args, Tuning};
 
 use super::check::required;
 use super::context::Context;
-use crate::error::Result;
-use crate::oracle::{OracleName, OracleOptions};
+use crate::diffusion::PriorConfig;
+use crate::error::{Error, Result};
+use crate::oracle::{OracleInfo, OracleName, OracleOptions};
+use crate::sequence::Alphabet;
 use crate::store::open_prior;
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let plan = args.tuning.plan(prior.config())?;
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let reward = reward_name.reward(&options)?;
+    let oracle = reward_name.open(&options)?;
+    fits("reward", oracle.info(), prior.config(), prior.alphabet())?;
     let job = Job {
         out: &out,
         prior: Arc::new(prior),
@@ -31,9 +35,35 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         prior_folder: &folder,
         reward: reward.as_ref(),
         reward_name: reward_name.to_string(),
+        reward_fingerprint: oracle.info().fingerprint.clone(),
         plan,
         seed: context.seed(),
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)
+}
+
+/// Refuses an oracle that cannot read what a prior writes.
+///
+/// # Errors
+/// A usage error with both alphabets or both lengths.
+pub(super) fn fits(what: &str, oracle: &OracleInfo, prior: &PriorConfig, letters: &Alphabet) -> Result<()> {
+    const HINT: &str = "train both on the same table, or name another";
+    if oracle.alphabet != *letters {
+        let (reads, writes) = (oracle.alphabet.name(), letters.name());
+        return Err(
+            Error::usage(format!("{what} `{}` reads {reads}, the prior writes {writes}", oracle.name)).hint(HINT)
+        );
+    }
+    let (least, most) = oracle.length;
+    if !(least..=most).contains(&prior.length) {
+        let message = format!(
+            "{what} `{}` takes sequences of {} letters, the prior writes {}",
+            oracle.name,
+            oracle.lengths(),
+            prior.length
+        );
+        return Err(Error::usage(message).hint(HINT));
+    }
+    Ok(())
 }

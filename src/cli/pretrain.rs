@@ -248,7 +248,7 @@ fn fit(
     )?;
     drive("pretrain", &mut job, &mut folder, task.every, context)?;
     let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
-    let card = quality.card(&task.origin, &out, info, job.shape(), &task.training);
+    let card = quality.card(&task.origin, info, job.shape(), &task.training);
     let manifest = prior_folder(job.shape(), job.weights())?.with_card(card).save(&out)?;
     folder.write(quality::FILE, &quality.json()?)?;
     let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json", quality::FILE]).collect();
@@ -256,7 +256,7 @@ fn fit(
     Ok(quality)
 }
 
-fn one_length(sequences: &[Sequence]) -> Result<usize> {
+pub(super) fn one_length(sequences: &[Sequence]) -> Result<usize> {
     let Some(first) = sequences.first() else {
         return Err(Error::data("no sequences are left to train on").hint("check --value-below and the input"));
     };

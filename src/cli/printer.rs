@@ -58,13 +58,34 @@ pub(super) fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// The command that this process runs, as it could be typed again.
+/// The command that this process runs, as it could be typed again, without what cannot change the result: where it is
+/// written, by how many threads, and how much is said.
 pub(super) fn command_line() -> String {
+    recorded(std::env::args().skip(1))
+}
+
+fn recorded(arguments: impl Iterator<Item = String>) -> String {
+    const WITH_VALUE: [&str; 2] = ["--out", "--threads"];
+    const ALONE: [&str; 5] = ["--json", "--quiet", "-q", "--verbose", "-v"];
     let quoted = |word: String| {
         let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c));
         if plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
     };
-    std::iter::once("seqtilt".to_owned()).chain(std::env::args().skip(1).map(quoted)).collect::<Vec<_>>().join(" ")
+    let mut words = vec!["seqtilt".to_owned()];
+    let mut arguments = arguments;
+    while let Some(word) = arguments.next() {
+        if WITH_VALUE.contains(&word.as_str()) {
+            arguments.next();
+        } else if !ALONE.contains(&word.as_str()) && !WITH_VALUE.iter().any(|flag| is_flag_of(&word, flag)) {
+            words.push(quoted(word));
+        }
+    }
+    words.join(" ")
+}
+
+/// Whether a word is `FLAG=VALUE`.
+fn is_flag_of(word: &str, flag: &str) -> bool {
+    word.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
 }
 
 /// Rows as columns: each as wide as its widest cell, two blanks between, the last one as it is.
@@ -86,6 +107,12 @@ mod tests {
     fn columns_line_up_by_characters() {
         let rows = [["α".to_owned(), "one".to_owned()], ["long".to_owned(), "two".to_owned()]];
         assert_eq!(columns(&rows, "  "), "  α     one\n  long  two\n");
+    }
+
+    #[test]
+    fn what_cannot_change_the_result_is_not_recorded() {
+        let typed = ["pretrain", "my file.csv", "--out", "a", "--threads=3", "--dim", "8", "-q", "--out=b"];
+        assert_eq!(recorded(typed.map(str::to_owned).into_iter()), "seqtilt pretrain 'my file.csv' --dim 8");
     }
 
     #[test]

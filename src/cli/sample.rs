@@ -96,11 +96,13 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             }
             let sampler = Sampler::open(folder, &context.device()?)?;
             let (chain, control) = (&sampler.chain, sampler.control()?);
-            let read = |x: &Tensor| -> Result<Vec<Sequence>> {
-                decode.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.child("decode").rng())
+            let logits = |x: &Tensor| -> Result<Vec<Tensor>> {
+                let logits = chain.read(chain.steps(), x)?;
+                Ok((0..logits.dim(0)?).map(|row| logits.get(row)).collect::<candle_core::Result<_>>()?)
             };
-            let paths = roll_out(chain, Some(&control), count, seed, &pool, read)?;
-            let rows = paths.ends.into_iter().zip(paths.log_ratio.into_iter().map(Some)).collect();
+            let paths = roll_out(chain, Some(&control), count, seed, &pool, logits)?;
+            let ends = decode.read(&Tensor::stack(&paths.ends, 0)?, chain.prior(), &mut seed.child("decode").rng())?;
+            let rows = ends.into_iter().zip(paths.log_ratio.into_iter().map(Some)).collect();
             (chain.prior().alphabet().clone(), rows)
         }
         _ => {
@@ -117,9 +119,6 @@ fn write(args: &Args, drawn: Vec<(Sequence, Option<f64>)>, alphabet: &Alphabet, 
         .map(|(n, (sequence, log_ratio))| Drawn { id: format!("s{n}"), sequence: sequence.text(alphabet), log_ratio })
         .collect();
     let csv = args.out.as_ref().and_then(|out| out.extension()).is_some_and(|kind| kind.eq_ignore_ascii_case("csv"));
-    if context.json {
-        return printer::json(&rows);
-    }
     let mut text = String::new();
     if csv {
         text.push_str("id,sequence,log_ratio\n");
@@ -133,11 +132,12 @@ fn write(args: &Args, drawn: Vec<(Sequence, Option<f64>)>, alphabet: &Alphabet, 
         };
     }
     match &args.out {
+        None if context.json => printer::json(&rows),
         None => printer::bytes(text.as_bytes()),
         Some(out) => {
             write_atomic(out, text.as_bytes())?;
             context.note(format!("wrote {} sequences to `{}`", rows.len(), out.display()));
-            Ok(())
+            if context.json { printer::json(&rows) } else { Ok(()) }
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::settings::Plan;
 use crate::cli::context::Context;
-use crate::cli::finetune::{Job, Outcome};
+use crate::cli::finetune::{Job, Outcome, fits};
 use crate::cli::pretrain;
-use crate::diffusion::Prior;
+use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::{Model, Oracle, OracleName, OracleOptions};
@@ -14,13 +14,16 @@ use crate::reward::{
     held_out,
 };
 use crate::sequence::{Records, Sequence};
-use crate::store::{ModelFolder, RunFolder, RunInfo, open_prior};
+use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256, open_prior};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Sequences of the table held out to report on the reward.
 const HELD_OUT: f64 = 0.1;
+
+/// Measured sequences that a reward is trained and checked on, at least.
+const LEAST: usize = 20;
 
 /// Everything that designs are made from.
 pub(super) struct Parts {
@@ -92,7 +95,7 @@ impl Parts {
         let known = records.map_or_else(BTreeMap::new, |records| {
             records.rows.iter().map(|row| (row.sequence.clone(), (row.id.clone(), row.value))).collect()
         });
-        let parts = Self {
+        Ok(Self {
             prior: Arc::new(prior),
             prior_name,
             prior_folder,
@@ -106,23 +109,7 @@ impl Parts {
             held_out: held.0,
             held_points: held.1,
             seed,
-        };
-        parts.check()?;
-        Ok(parts)
-    }
-
-    fn check(&self) -> Result<()> {
-        for (what, oracle) in [("reward", &self.scorer), ("judge", &self.judge)] {
-            let (theirs, ours) = (&oracle.info().alphabet, self.prior.alphabet());
-            if theirs != ours {
-                return Err(Error::usage(format!(
-                    "the {what} reads {}, the prior writes {}",
-                    theirs.name(),
-                    ours.name()
-                )));
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Tilts the prior in `out`.
@@ -137,11 +124,68 @@ impl Parts {
             prior_folder: &self.prior_folder,
             reward: self.reward.as_ref(),
             reward_name: self.reward_name.clone(),
+            reward_fingerprint: self.scorer.info().fingerprint.clone(),
             plan: plan.tuning.plan(self.prior.config())?,
             seed: self.seed,
         };
         job.run(context)
     }
+}
+
+/// Refuses what cannot work before anything is written or trained.
+///
+/// # Errors
+/// When a setting is out of range, a named part cannot be opened, the parts do not fit together, or the table is too
+/// small or has no values.
+pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOptions, context: &Context) -> Result<()> {
+    let table = match records {
+        Some(records) => Some(PriorConfig::new(&records.alphabet, pretrain::one_length(&records.sequences())?)),
+        None => None,
+    };
+    let prior = match (&plan.prior, &table) {
+        (Some(name), _) => open_prior(name, &context.device()?)?.0.config().clone(),
+        (None, Some(shape)) => shape.clone(),
+        (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
+    };
+    plan.tuning.plan(&prior)?;
+    let letters = prior.alphabet()?;
+    for (what, name) in [("reward", &plan.reward), ("judge", &plan.judge), ("truth", &plan.truth)] {
+        if let Some(name) = name {
+            fits(what, name.parse::<OracleName>()?.open(options)?.info(), &prior, &letters)?;
+        }
+    }
+    let (Some(records), Some(table)) = (records, table) else { return Ok(()) };
+    if table.alphabet()? != letters || table.length != prior.length {
+        return Err(Error::usage(format!(
+            "the table has {} letters of {}, the prior writes {} of {}",
+            table.length,
+            records.alphabet.name(),
+            prior.length,
+            letters.name()
+        ))
+        .hint("leave out --prior to train one on the table"));
+    }
+    if plan.reward.is_none() || plan.judge.is_none() {
+        let usable = TrainingSet::from_records(records)?.len();
+        if usable < LEAST {
+            return Err(Error::data(format!(
+                "the table has {usable} measured sequences; at least {LEAST} are needed to train and check a reward"
+            ))
+            .hint("add measurements, or pass --reward and --judge"));
+        }
+    }
+    Ok(())
+}
+
+/// A hash of the sequences and values of a table.
+pub(super) fn digest(records: &Records) -> String {
+    let mut hash = Sha256::default();
+    for row in &records.rows {
+        hash.update(&(row.sequence.len() as u64).to_le_bytes());
+        hash.update(row.sequence.ids());
+        hash.update(&row.value.unwrap_or(f64::NAN).to_bits().to_le_bytes());
+    }
+    format!("sha256:{}", hash.hex())
 }
 
 /// An ensemble, its figures on held-out rows, and their predicted and measured values.
@@ -160,8 +204,8 @@ fn learn(
     let (held, rest) = all.hold_out(HELD_OUT, seed.child("hold-out"))?;
     let ensemble = EnsembleConfig { architecture, ..EnsembleConfig::default() };
     let training = TrainConfig { epochs: plan.reward_epochs, ..TrainConfig::default() };
-    let info =
-        RunInfo::new("oracle train", context.seed_number, &serde_json::json!([&ensemble, &training, &plan.input]))?;
+    let info = RunInfo::new("oracle train", context.seed_number, &serde_json::json!([&ensemble, &training]))?
+        .with_version("table", digest(records));
     let mut run = RunFolder::open(out, &info)?;
     let trained = if run.is_finished() {
         Ensemble::from_folder("reward", &ModelFolder::load(out, crate::reward::KIND)?)?

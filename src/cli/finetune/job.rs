@@ -34,6 +34,7 @@ pub(in crate::cli) struct Job<'a> {
     pub(in crate::cli) prior_folder: &'a ModelFolder,
     pub(in crate::cli) reward: &'a dyn Reward,
     pub(in crate::cli) reward_name: String,
+    pub(in crate::cli) reward_fingerprint: String,
     pub(in crate::cli) plan: Plan,
     pub(in crate::cli) seed: Seed,
 }
@@ -120,8 +121,9 @@ impl Job<'_> {
     pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
         let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
         let prior_fingerprint = fingerprint(self.prior_folder)?;
-        let info =
-            RunInfo::new("finetune", context.seed_number, &recorded)?.with_version("prior", prior_fingerprint.clone());
+        let info = RunInfo::new("finetune", context.seed_number, &recorded)?
+            .with_version("prior", prior_fingerprint.clone())
+            .with_version("reward", self.reward_fingerprint.clone());
         let mut folder = RunFolder::open(self.out, &info)?;
         if folder.is_finished() {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));

@@ -137,9 +137,9 @@ impl Tuning {
             }
         };
         config.alpha = self.alpha.unwrap_or(config.alpha);
-        config.steps = self.tuning_steps.unwrap_or(config.steps);
-        config.batch = self.paths.unwrap_or(config.batch);
-        config.learning_rate = self.tuning_rate.unwrap_or(config.learning_rate);
+        config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
+        config.batch = within("paths", self.paths.unwrap_or(config.batch), 1..=1 << 20)?;
+        config.learning_rate = within("tuning-rate", self.tuning_rate.unwrap_or(config.learning_rate), 1e-12..=1.0)?;
         config.truncate = self.truncate;
         config.control.dim = self.control_dim.unwrap_or(config.control.dim);
         config.control.layers = self.control_layers.unwrap_or(config.control.layers);

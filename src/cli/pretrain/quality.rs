@@ -102,16 +102,8 @@ impl Quality {
         serde_json::from_slice(&bytes).map_err(|error| Error::integrity("not quality figures").at(path).because(error))
     }
 
-    pub(super) fn card(
-        &self,
-        origin: &str,
-        out: &Path,
-        info: &RunInfo,
-        shape: &PriorConfig,
-        training: &PretrainConfig,
-    ) -> String {
-        let title = out.file_name().map_or_else(|| "prior".into(), |n| n.to_string_lossy());
-        let mut card = format!("# {title}: a diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
+    pub(super) fn card(&self, origin: &str, info: &RunInfo, shape: &PriorConfig, training: &PretrainConfig) -> String {
+        let mut card = format!("# A diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
         let _ = writeln!(card, "Trained on {origin} by `seqtilt pretrain`, seed {}.\n", info.seed);
         let _ = writeln!(card, "```text\n{}\n```\n", crate::cli::printer::command_line());
         for (what, version) in &info.versions {
