@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
 mod certify;
+mod bench;
 mod check;
 mod completions;
 mod context;
@@ -41,6 +42,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
   seqtilt list                          what can be named: alphabets, data sets, models
+  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt bench analytic                check the methods on this machine against a closed form
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
@@ -76,6 +79,7 @@ enum Verb {
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
 }
 
@@ -94,6 +98,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
+            Self::Bench(args) => bench::run(args, context),
             Self::Completions(args) => completions::run(&args, context),
         }
     }

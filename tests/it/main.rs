@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cli;
+mod control;
 mod data;
 mod oracle;
 mod report;
