@@ -5,8 +5,8 @@
 //! its dispatch.
 #![allow(dead_code, reason = "what every verb is offered is written before the verbs that use it")]
 
-mod certify;
 mod bench;
+mod certify;
 mod check;
 mod completions;
 mod context;

@@ -6,7 +6,7 @@ mod settings;
 
 pub(super) use job::{Job, Outcome};
 pub(super) use page::{frontier_plot, progress_plot, provenance};
-pub(super) use settings::{Args, Tuning};
+pub(super) use settings::{Args, Plan, Tuning};
 
 use super::check::required;
 use super::context::Context;
@@ -32,7 +32,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         reward: reward.as_ref(),
         reward_name: reward_name.to_string(),
         plan,
-        seed: context.seed(),
+        seed: context.seed_number,
+        base: None,
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)

@@ -33,9 +33,7 @@ pub fn gradients_with(loss: &Tensor, vars: &[(String, Var)], inputs: &[&Var]) ->
     let of_inputs = inputs
         .iter()
         .enumerate()
-        .map(|(index, var)| {
-            remove(var).ok_or_else(|| Error::device(format!("no gradient reached input {index}")))
-        })
+        .map(|(index, var)| remove(var).ok_or_else(|| Error::device(format!("no gradient reached input {index}"))))
         .collect::<Result<_>>()?;
     Ok((Gradients(of_vars), of_inputs))
 }

@@ -28,8 +28,7 @@ fn linear(problem: &LinearQuadratic, chain: &LinearChain, gains: &[Gain], seed: 
             cost: tuned.cost[i],
         })
         .collect();
-    let base: Vec<f64> =
-        walk(None, seed.child("base")).ends.into_iter().map(|x| problem.reward(x)).collect();
+    let base: Vec<f64> = walk(None, seed.child("base")).ends.into_iter().map(|x| problem.reward(x)).collect();
     Certificate::new(problem.alpha, &paths, &base).unwrap()
 }
 

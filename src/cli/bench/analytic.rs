@@ -194,8 +194,7 @@ struct Report(Vec<Row>);
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header =
-            ["method", "seed", "metric", "measured", "exact", "chain's best", "continuous"].map(str::to_owned);
+        let header = ["method", "seed", "metric", "measured", "exact", "chain's best", "continuous"].map(str::to_owned);
         let mut table = vec![header];
         for row in &self.0 {
             for (metric, label) in [

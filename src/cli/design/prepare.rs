@@ -38,7 +38,7 @@ pub(super) struct Parts {
     pub(super) held_out: Option<HeldOut>,
     /// Predicted and measured values of those rows.
     pub(super) held_points: Vec<(f64, f64)>,
-    seed: Seed,
+    seed: u64,
 }
 
 impl Parts {
@@ -105,7 +105,7 @@ impl Parts {
             known,
             held_out: held.0,
             held_points: held.1,
-            seed,
+            seed: context.seed_number,
         };
         parts.check()?;
         Ok(parts)
@@ -139,6 +139,7 @@ impl Parts {
             reward_name: self.reward_name.clone(),
             plan: plan.tuning.plan(self.prior.config())?,
             seed: self.seed,
+            base: None,
         };
         job.run(context)
     }

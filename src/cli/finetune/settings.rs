@@ -50,46 +50,46 @@ pub(in crate::cli) struct Tuning {
     pub(in crate::cli) alpha: Option<f64>,
     /// Method: control or no-kl [default: control]
     #[arg(long, value_name = "NAME")]
-    objective: Option<String>,
+    pub(in crate::cli) objective: Option<String>,
     /// Optimiser steps [default: 400]
     #[arg(long, value_name = "N")]
-    tuning_steps: Option<u64>,
+    pub(in crate::cli) tuning_steps: Option<u64>,
     /// Paths a step [default: 256]
     #[arg(long, value_name = "N")]
-    paths: Option<usize>,
+    pub(in crate::cli) paths: Option<usize>,
     /// Peak learning rate of the control [default: 0.005]
     #[arg(long, value_name = "RATE")]
-    tuning_rate: Option<f64>,
+    pub(in crate::cli) tuning_rate: Option<f64>,
     /// Steps of the chain, K [default: the prior's]
     #[arg(long, value_name = "K")]
-    chain_steps: Option<usize>,
+    pub(in crate::cli) chain_steps: Option<usize>,
     /// Steps between two calls of the networks [default: the prior's]
     #[arg(long, value_name = "N")]
-    hold: Option<usize>,
+    pub(in crate::cli) hold: Option<usize>,
     /// Back-propagate the reward through the last so many steps only: an approximation
     #[arg(long, value_name = "N")]
-    truncate: Option<usize>,
+    pub(in crate::cli) truncate: Option<usize>,
     /// Gradient of the divergence: landing or cost [default: landing]
     #[arg(long, value_name = "NAME")]
-    estimator: Option<String>,
+    pub(in crate::cli) estimator: Option<String>,
     /// Control network: one of `seqtilt list` [default: mlp]
     #[arg(long, value_name = "NAME")]
-    control: Option<String>,
+    pub(in crate::cli) control: Option<String>,
     /// Width of the control network [default: 256]
     #[arg(long, value_name = "N")]
-    control_dim: Option<usize>,
+    pub(in crate::cli) control_dim: Option<usize>,
     /// Residual blocks of the control network [default: 2]
     #[arg(long, value_name = "N")]
-    control_layers: Option<usize>,
+    pub(in crate::cli) control_layers: Option<usize>,
     /// Paths of the tuned chain behind the certificate [default: 20000]
     #[arg(long, value_name = "N")]
-    certificate_paths: Option<usize>,
+    pub(in crate::cli) certificate_paths: Option<usize>,
     /// Paths of the base chain behind log Z [default: 100000]
     #[arg(long, value_name = "N")]
-    base_paths: Option<usize>,
+    pub(in crate::cli) base_paths: Option<usize>,
     /// Optimiser steps between two checkpoints [default: 100]
     #[arg(long, value_name = "N")]
-    tuning_checkpoint: Option<u64>,
+    pub(in crate::cli) tuning_checkpoint: Option<u64>,
 }
 
 /// Everything that decides a fine-tune's result.
