@@ -2,10 +2,9 @@
 
 use super::Support;
 use crate::error::Result;
-use serde::{Deserialize, Serialize};
 
 /// A point of the frontier: the tilt at one price.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrontierPoint {
     /// The price of a nat, in reward units; infinite at the prior, 0 at the far end.
     pub alpha: f64,

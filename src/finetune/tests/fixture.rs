@@ -122,7 +122,8 @@ pub(super) fn unrolled(
     let (mut moving, mut held) = (Memory::default(), Memory::default());
     let mut x = drawn.states[0].clone();
     let mut nats = Tensor::zeros((), DType::F64, &Device::Cpu).unwrap();
-    for (k, epsilon) in drawn.noises.iter().enumerate() {
+    let noises = drawn.noises.iter().flat_map(|block| block.chunk(block.dim(0).unwrap(), 0).unwrap());
+    for (k, epsilon) in noises.map(|noise| noise.squeeze(0).unwrap()).enumerate() {
         if k % chain.block() == 0 {
             (moving, held) = (Memory::default(), Memory::default());
         }
@@ -131,7 +132,7 @@ pub(super) fn unrolled(
         nats = (nats + (u.sqr().unwrap().sum_all().unwrap() * 0.5).unwrap()).unwrap();
         if estimator == Estimator::Landing {
             let still = frozen.control(k, &x, &base, &mut held).unwrap();
-            nats = (nats + (still * epsilon).unwrap().sum_all().unwrap()).unwrap();
+            nats = (nats + (still * &epsilon).unwrap().sum_all().unwrap()).unwrap();
         }
         x = (base.mean + ((u + epsilon).unwrap() * base.std).unwrap()).unwrap();
     }
