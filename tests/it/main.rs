@@ -4,5 +4,8 @@
 mod architecture;
 mod cli;
 mod data;
+mod hostile;
 mod oracle;
+mod pipeline;
 mod report;
+mod resume;
