@@ -49,7 +49,6 @@ fn check(toy: &Toy, cases: &[Case]) {
     for (line, code, pieces) in cases {
         let output = toy.output(line);
         let said = said(&output);
-        println!("{line}\n  => {:?}\n{said}", output.status.code());
         assert_eq!(output.status.code(), Some(*code), "{line}\n{said}");
         assert!(said.contains("error: "), "{line}\n{said}");
         assert!(!said.contains("panicked"), "{line}\n{said}");

@@ -2,6 +2,7 @@
 
 use assert_cmd::cargo::cargo_bin;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -22,7 +23,7 @@ impl Toy {
             let word: String =
                 (0..6).map(|i| char::from(b"ACGT"[(n * 37 + n * n * 11) / [1, 4, 16, 3, 7, 29][i] % 4])).collect();
             let value = word.matches('G').count() as f64 / 6.0 + 0.01 * (n % 5) as f64;
-            text.push_str(&format!("{word},{value:.4}\n"));
+            writeln!(text, "{word},{value:.4}").unwrap();
         }
         fs::write(folder.path().join("t.csv"), text).unwrap();
         Self(folder)
