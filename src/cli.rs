@@ -4,6 +4,7 @@
 //! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
 
+mod bench;
 mod certify;
 mod check;
 mod completions;
@@ -40,6 +41,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
   seqtilt list                          what can be named: alphabets, data sets, models
+  seqtilt list                          what can be named: alphabets, models and so on
+  seqtilt bench analytic                check the methods on this machine against a closed form
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb
 
@@ -75,6 +78,7 @@ enum Verb {
     Doctor(doctor::Args),
     List(list::Args),
     Models(models::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
 }
 
@@ -93,6 +97,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(&args, context),
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
+            Self::Bench(args) => bench::run(args, context),
             Self::Completions(args) => completions::run(&args, context),
         }
     }

@@ -24,5 +24,5 @@ mod log_mean;
 mod metric;
 
 pub use estimate::Estimate;
-pub use log_mean::{LogMean, log_mean_exp};
+pub use log_mean::{LogMean, log_mean_exp, log_mean_exp_counted};
 pub use metric::Metric;

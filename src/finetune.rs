@@ -8,6 +8,7 @@ pub mod analytic;
 mod backprop;
 mod control;
 mod problem;
+mod product_mixture;
 mod rollout;
 mod terminal;
 mod token_control;

@@ -1,13 +1,15 @@
 //! Certificates of tuned chains, and the exact tilt where sequences can be enumerated.
 
+use super::context::Context;
 use super::printer::columns;
 use crate::diffusion::{Chain, Decode, DiffusionChain};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::certificate::{Certificate, PathSample};
 use crate::eval::exact::{Frontier, Tilt};
 use crate::eval::histogram::{Histogram, SampledKl, TotalVariation};
 use crate::finetune::{Control, Paths, roll_out};
 use crate::nn::Pool;
+use crate::observe::{Event, Observer as _};
 use crate::random::Seed;
 use crate::reward::{Reward, one_hot};
 use crate::sequence::Sequence;
@@ -18,8 +20,8 @@ use std::fmt;
 /// Most sequences that are enumerated.
 const ENUMERABLE: usize = 1 << 18;
 
-/// Added to every count of the base histogram, so that no sequence is excluded.
-const SMOOTHING: f64 = 0.5;
+/// Base paths that are in memory at a time.
+const AT_ONCE: usize = 1 << 15;
 
 /// A hard-decoded sequence and its reward.
 pub(super) type Scored = (Sequence, f64);
@@ -50,14 +52,64 @@ fn rewards(reward: &dyn Reward, sequences: &[Sequence], chain: &DiffusionChain) 
     Ok(reward.reward(&vertices)?.to_dtype(DType::F64)?.to_vec1::<f64>()?)
 }
 
+/// Walks `count` base paths a block at a time and hands every block's sequences to `take`. More paths begin with the same ones.
+fn base_paths(
+    chain: &DiffusionChain,
+    count: usize,
+    seed: Seed,
+    pool: &Pool,
+    context: &Context,
+    mut take: impl FnMut(&[Sequence]) -> Result<()>,
+) -> Result<()> {
+    let read = |x: &Tensor| Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.rng());
+    let mut observer = context.observer();
+    let stage = "base paths";
+    let mut flow = observer.on_event(&Event::Start { stage, total: count as u64, done: 0 });
+    for first in (0..count).step_by(AT_ONCE) {
+        if flow.is_break() {
+            return Err(Error::interrupted(format!("stopped after {first} of {count} base paths"))
+                .hint("the same command draws them from the start"));
+        }
+        let block = AT_ONCE.min(count - first);
+        take(&roll_out(chain, None, block, seed.index((first / AT_ONCE) as u64), pool, read)?.ends)?;
+        flow = observer.on_event(&Event::Step { stage, done: (first + block) as u64, figures: &[] });
+    }
+    let _ = observer.on_event(&Event::Finish { stage });
+    Ok(())
+}
+
+/// Whether all sequences of the chain's prior are enumerated.
+pub(super) fn enumerable(chain: &DiffusionChain) -> bool {
+    let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
+    u32::try_from(length).ok().and_then(|l| letters.checked_pow(l)).is_some_and(|cells| cells <= ENUMERABLE)
+}
+
+/// How often each sequence occurs among `count` base samples.
+///
+/// # Errors
+/// When there are too many sequences, a tensor operation fails, or Ctrl-C was pressed.
+pub(super) fn count_base(
+    chain: &DiffusionChain,
+    count: usize,
+    seed: Seed,
+    pool: &Pool,
+    context: &Context,
+) -> Result<Histogram> {
+    let mut counts = Histogram::new(chain.prior().alphabet().len(), chain.prior().config().length)?;
+    base_paths(chain, count, seed, pool, context, |block| block.iter().try_for_each(|x| counts.add(x)))?;
+    Ok(counts)
+}
+
 /// Samples of the base chain, with everything that is known about its law.
-pub(super) struct Base {
-    rewards: Vec<f64>,
-    law: Option<Law>,
+pub(super) enum Base {
+    /// Counted by sequence, where all can be enumerated.
+    Counted(Law),
+    /// The rewards of the samples.
+    Sampled(Vec<f64>),
 }
 
 /// The base chain's law over all sequences, estimated from its samples.
-struct Law {
+pub(super) struct Law {
     letters: usize,
     length: usize,
     counts: Histogram,
@@ -68,40 +120,48 @@ impl Base {
     /// Draws `count` base samples; enumerates all sequences where there are few enough.
     ///
     /// # Errors
-    /// When a tensor operation fails.
+    /// When a tensor operation fails, or Ctrl-C was pressed.
     pub(super) fn draw(
         chain: &DiffusionChain,
         reward: &dyn Reward,
         count: usize,
         seed: Seed,
         pool: &Pool,
+        context: &Context,
     ) -> Result<Self> {
-        let paths = scored_paths(chain, None, reward, count, seed, pool)?;
-        let law = match Self::enumerate(chain, reward, pool)? {
-            None => None,
-            Some(values) => {
-                let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
-                let mut counts = Histogram::new(letters, length)?;
-                for (sequence, _) in &paths.ends {
-                    counts.add(sequence)?;
-                }
-                Some(Law { letters, length, counts, reward: values })
+        if enumerable(chain) {
+            let counts = count_base(chain, count, seed, pool, context)?;
+            return Self::counted(chain, reward, counts, pool);
+        }
+        let mut values = Vec::with_capacity(count);
+        base_paths(chain, count, seed, pool, context, |block| {
+            const SHARD: usize = 512;
+            let parts: Vec<&[Sequence]> = block.chunks(SHARD).collect();
+            for part in pool.map(parts.len(), |i| rewards(reward, parts[i], chain))? {
+                values.extend(part);
             }
-        };
-        Ok(Self { rewards: paths.ends.into_iter().map(|(_, reward)| reward).collect(), law })
+            Ok(())
+        })?;
+        Ok(Self::Sampled(values))
+    }
+
+    /// From samples that were counted before.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub(super) fn counted(chain: &DiffusionChain, reward: &dyn Reward, counts: Histogram, pool: &Pool) -> Result<Self> {
+        let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
+        let reward = Self::enumerate(chain, reward, counts.counts().len(), pool)?;
+        Ok(Self::Counted(Law { letters, length, counts, reward }))
     }
 
     /// The reward of every sequence, in the order of [`Histogram::cell`].
-    fn enumerate(chain: &DiffusionChain, reward: &dyn Reward, pool: &Pool) -> Result<Option<Vec<f64>>> {
-        const AT_ONCE: usize = 512;
+    fn enumerate(chain: &DiffusionChain, reward: &dyn Reward, count: usize, pool: &Pool) -> Result<Vec<f64>> {
+        const SHARD: usize = 512;
         let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
-        let Some(count) = u32::try_from(length).ok().and_then(|l| letters.checked_pow(l)).filter(|n| *n <= ENUMERABLE)
-        else {
-            return Ok(None);
-        };
         let cells = Histogram::new(letters, length)?;
-        let parts = pool.map(count.div_ceil(AT_ONCE), |part| {
-            let range = part * AT_ONCE..((part + 1) * AT_ONCE).min(count);
+        let parts = pool.map(count.div_ceil(SHARD), |part| {
+            let range = part * SHARD..((part + 1) * SHARD).min(count);
             let sequences: Vec<Sequence> = range
                 .map(|cell| {
                     let mut left = cell;
@@ -118,7 +178,7 @@ impl Base {
             }
             rewards(reward, &sequences, chain)
         })?;
-        Ok(Some(parts.into_iter().flatten().collect()))
+        Ok(parts.into_iter().flatten().collect())
     }
 
     /// The exact frontier of the estimated law, where sequences are enumerated.
@@ -126,12 +186,18 @@ impl Base {
     /// # Errors
     /// When the law is degenerate.
     pub(super) fn frontier(&self) -> Result<Option<Frontier>> {
-        self.law.as_ref().map(|law| Frontier::new(&law.counts.probabilities(SMOOTHING), &law.reward)).transpose()
+        match self {
+            Self::Counted(law) => Frontier::new(&law.counts.probabilities(0.0), &law.reward).map(Some),
+            Self::Sampled(_) => Ok(None),
+        }
     }
 
     /// Mean reward of the base samples.
     pub(super) fn mean_reward(&self) -> f64 {
-        self.rewards.iter().sum::<f64>() / self.rewards.len() as f64
+        match self {
+            Self::Counted(law) => law.counts.mean(&law.reward).value,
+            Self::Sampled(rewards) => rewards.iter().sum::<f64>() / rewards.len() as f64,
+        }
     }
 
     /// The certificate of tuned paths, and how far their sequences are from the exact tilt.
@@ -145,9 +211,16 @@ impl Base {
             .zip(tuned.log_ratio.iter().zip(&tuned.cost))
             .map(|((_, reward), (log_ratio, cost))| PathSample { reward: *reward, log_ratio: *log_ratio, cost: *cost })
             .collect();
-        let certificate = Certificate::new(alpha, &samples, &self.rewards)?;
-        let exact = self.law.as_ref().map(|law| Exact::new(law, alpha, tuned, &certificate)).transpose()?;
-        Ok(Verdict { certificate, exact })
+        match self {
+            Self::Counted(law) => {
+                let certificate = Certificate::counted(alpha, &samples, &law.reward, law.counts.counts())?;
+                let exact = Some(Exact::new(law, alpha, tuned, &certificate)?);
+                Ok(Verdict { certificate, exact })
+            }
+            Self::Sampled(rewards) => {
+                Ok(Verdict { certificate: Certificate::new(alpha, &samples, rewards)?, exact: None })
+            }
+        }
     }
 }
 
@@ -170,11 +243,13 @@ pub(super) struct Exact {
     pub(super) frontier_distance: f64,
     /// Total variation between the sampler and the exact tilt.
     pub(super) total_variation: TotalVariation,
+    /// Mean number of letters in which two tuned samples differ.
+    pub(super) diversity: f64,
 }
 
 impl Exact {
     fn new(law: &Law, alpha: f64, tuned: &Paths<Scored>, certificate: &Certificate) -> Result<Self> {
-        let base = law.counts.probabilities(SMOOTHING);
+        let base = law.counts.probabilities(0.0);
         let tilt = Tilt::kl(&base, &law.reward, alpha)?;
         let mut counts = Histogram::new(law.letters, law.length)?;
         for (sequence, _) in &tuned.ends {
@@ -190,6 +265,7 @@ impl Exact {
             frontier_reward,
             frontier_distance: frontier_reward - certificate.mean_reward.value,
             total_variation: counts.total_variation(&tilt.probabilities),
+            diversity: counts.mean_pairwise().unwrap_or(0.0),
             sequence_kl,
         })
     }

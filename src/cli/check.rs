@@ -15,6 +15,17 @@ pub(super) fn within<T: PartialOrd + Display>(key: &str, value: T, accepted: Ran
     Err(Error::usage(format!("`{key}` is {value}; {} to {} is accepted", accepted.start(), accepted.end())))
 }
 
+/// A finite number above 0.
+///
+/// # Errors
+/// A usage error that says what was got and what is accepted.
+pub(super) fn positive(key: &str, value: f64) -> Result<f64> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(value);
+    }
+    Err(Error::usage(format!("`{key}` is {value}; a finite number above 0 is accepted")))
+}
+
 /// A setting that has no default.
 ///
 /// # Errors
@@ -36,6 +47,14 @@ mod tests {
         assert_eq!(within("batch", 4, 1..=4).unwrap(), 4);
         assert_eq!(within("batch", 0, 1..=4).unwrap_err().to_string(), "`batch` is 0; 1 to 4 is accepted");
         assert!(within("share", f64::NAN, 0.0..=1.0).is_err());
+    }
+
+    #[test]
+    fn a_price_is_finite_and_above_zero() {
+        assert_eq!(positive("alpha", 0.1).unwrap(), 0.1);
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(positive("alpha", bad).unwrap_err().kind(), crate::Kind::Usage);
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ mod page;
 mod settings;
 
 pub(super) use job::{Job, Outcome};
-pub(super) use page::{frontier_plot, progress_plot, provenance};
-pub(super) use settings::{Args, Tuning};
+pub(super) use page::{frontier_plot, progress_plots, provenance};
+pub(super) use settings::{Args, Plan, Tuning};
 
 use super::check::required;
 use super::context::Context;
@@ -37,7 +37,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         reward_name: reward_name.to_string(),
         reward_fingerprint: oracle.info().fingerprint.clone(),
         plan,
-        seed: context.seed(),
+        seed: context.seed_number,
+        base: None,
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)

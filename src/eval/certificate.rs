@@ -1,6 +1,6 @@
 //! How far a fine-tuned chain is from its optimum, in nats, from the run's own numbers.
 
-use super::{Estimate, log_mean_exp};
+use super::{Estimate, LogMean, log_mean_exp, log_mean_exp_counted};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -71,22 +71,43 @@ impl Certificate {
     /// # Errors
     /// When α is not positive, there are fewer than two samples of either, or a number is not finite.
     pub fn new(alpha: f64, tuned: &[PathSample], base: &[f64]) -> Result<Self> {
+        if let Some(i) = base.iter().position(|r| !r.is_finite()) {
+            return Err(Error::data(format!("base sample {i} has reward {}; finite rewards are accepted", base[i])));
+        }
+        let weights = |alpha: f64| log_mean_exp(&base.iter().map(|r| r / alpha).collect::<Vec<_>>());
+        Self::build(alpha, tuned, base.len(), weights)
+    }
+
+    /// The same of base samples that are counted by sequence: `rewards` of all sequences, and how often each was drawn.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when there is not one count per reward.
+    pub fn counted(alpha: f64, tuned: &[PathSample], rewards: &[f64], counts: &[u64]) -> Result<Self> {
+        if rewards.len() != counts.len() {
+            let (n, m) = (rewards.len(), counts.len());
+            return Err(Error::usage(format!("{n} rewards and {m} counts; as many of each are needed")));
+        }
+        if let Some(i) = (0..counts.len()).find(|i| counts[*i] > 0 && !rewards[*i].is_finite()) {
+            return Err(Error::data(format!("sequence {i} has reward {}; finite rewards are accepted", rewards[i])));
+        }
+        let weights = |alpha: f64| log_mean_exp_counted(&rewards.iter().map(|r| r / alpha).collect::<Vec<_>>(), counts);
+        Self::build(alpha, tuned, counts.iter().sum::<u64>() as usize, weights)
+    }
+
+    fn build(alpha: f64, tuned: &[PathSample], n_base: usize, base: impl Fn(f64) -> LogMean) -> Result<Self> {
         if !(alpha > 0.0 && alpha.is_finite()) {
             return Err(Error::usage(format!("alpha is {alpha}; a positive, finite number is accepted")));
         }
-        if tuned.len() < 2 || base.len() < 2 {
-            let (n, m) = (tuned.len(), base.len());
+        if tuned.len() < 2 || n_base < 2 {
+            let (n, m) = (tuned.len(), n_base);
             return Err(Error::usage(format!("{n} tuned and {m} base samples; at least 2 of each are needed")));
         }
         let broken = |s: &PathSample| !(s.reward.is_finite() && s.log_ratio.is_finite() && s.cost.is_finite());
         if let Some(i) = tuned.iter().position(broken) {
             return Err(Error::data(format!("tuned sample {i} has a number that is not finite: {:?}", tuned[i])));
         }
-        if let Some(i) = base.iter().position(|r| !r.is_finite()) {
-            return Err(Error::data(format!("base sample {i} has reward {}; finite rewards are accepted", base[i])));
-        }
         let over = |f: fn(&PathSample) -> f64| Estimate::of(tuned.iter().map(f));
-        let from_base = log_mean_exp(&base.iter().map(|r| r / alpha).collect::<Vec<_>>());
+        let from_base = base(alpha);
         let from_tuned = log_mean_exp(&tuned.iter().map(|s| s.reward / alpha - s.log_ratio).collect::<Vec<_>>());
         let shortfall = Estimate::of(tuned.iter().map(|s| s.log_ratio - s.reward / alpha));
         Ok(Self {
@@ -100,7 +121,7 @@ impl Certificate {
             gap: Estimate { value: from_base.log.value + shortfall.value, se: from_base.log.se.hypot(shortfall.se) },
             ess_base: from_base.ess,
             ess_tuned: from_tuned.ess,
-            n_base: base.len(),
+            n_base,
             n: tuned.len(),
         })
     }
@@ -219,6 +240,23 @@ mod tests {
         assert!((certificate.log_z_tuned.value - 0.5 * best * best).abs() < 1e-12);
         assert!((certificate.ess_tuned_share() - 1.0).abs() < 1e-9);
         assert!(certificate.verdict().contains("at the optimum"), "{}", certificate.verdict());
+    }
+
+    #[test]
+    fn counts_say_the_same_as_samples() {
+        let (tuned, _) = shifted(0.5, |x| 0.6 * x, 500);
+        let (rewards, counts) = ([0.3, -1.0, 0.9], [40, 0, 25]);
+        let list: Vec<f64> = [vec![0.3; 40], vec![0.9; 25]].concat();
+        let (a, b) = (Certificate::counted(0.8, &tuned, &rewards, &counts), Certificate::new(0.8, &tuned, &list));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!((a.n_base, a.path_kl), (65, b.path_kl));
+        for (x, y) in [(a.log_z, b.log_z), (a.gap, b.gap)] {
+            assert!((x.value - y.value).abs() < 1e-12 && (x.se - y.se).abs() < 1e-12, "{x} {y}");
+        }
+        assert!((a.ess_base - b.ess_base).abs() < 1e-9);
+        assert!(Certificate::counted(0.8, &tuned, &rewards, &counts[..2]).is_err());
+        assert!(Certificate::counted(0.8, &tuned, &[0.3, f64::NAN, 0.9], &[1, 0, 1]).is_ok());
+        assert!(Certificate::counted(0.8, &tuned, &[0.3, f64::NAN, 0.9], &[1, 1, 1]).is_err());
     }
 
     #[test]

@@ -75,6 +75,19 @@ impl Histogram {
         }
     }
 
+    /// A histogram with these counts.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when there is not one count per sequence.
+    pub fn from_counts(letters: usize, length: usize, counts: Vec<u64>) -> Result<Self> {
+        let empty = Self::new(letters, length)?;
+        if counts.len() != empty.counts.len() {
+            let cells = empty.counts.len();
+            return Err(Error::data(format!("{} counts for {cells} sequences; one each is accepted", counts.len())));
+        }
+        Ok(Self { total: counts.iter().sum(), counts, ..empty })
+    }
+
     /// The number of a sequence.
     ///
     /// # Errors
@@ -140,6 +153,14 @@ impl Histogram {
         let surprise = self.seen().map(|(_, q)| (q, -q.ln()));
         let plain = weighted_mean(surprise, n);
         Estimate { value: plain.value + self.miller_madow(), se: plain.se }
+    }
+
+    /// Mean number of letters in which two of the samples differ; `None` below two samples.
+    #[must_use]
+    pub fn mean_pairwise(&self) -> Option<f64> {
+        let n = self.total as f64;
+        let apart = super::diversity::mean_pairwise_of_law(&self.probabilities(0.0), self.letters, self.length);
+        (self.total > 1).then(|| apart * n / (n - 1.0))
     }
 
     /// Mean of a value per cell, such as a reward table.
@@ -354,6 +375,19 @@ mod tests {
         let claimed = Estimate::of(repeats.iter().map(|r| r.kl.se)).value / 20_f64.sqrt();
         // the spread of twenty repeats has a relative standard error of 1/√38 = 0.16; three of them
         assert!((mean.se / claimed - 1.0).abs() < 0.5, "seen {}, claimed {claimed}", mean.se);
+    }
+
+    #[test]
+    fn counts_come_back_and_know_their_spread() {
+        let sample = drawn(&laws().0, 300, "spread");
+        let again = Histogram::from_counts(4, 4, sample.counts().to_vec()).unwrap();
+        assert_eq!(again, sample);
+        assert!(Histogram::from_counts(4, 3, sample.counts().to_vec()).is_err());
+        let mut two = Histogram::new(4, 4).unwrap();
+        two.add_cell(0);
+        assert_eq!(two.mean_pairwise(), None);
+        two.add_cell(5);
+        assert!((two.mean_pairwise().unwrap() - 2.0).abs() < 1e-12, "AAAA and AACC");
     }
 
     #[test]

@@ -36,3 +36,32 @@ pub fn log_mean_exp(log_weights: &[f64]) -> LogMean {
     let (sum, squares) = weights().fold((0.0, 0.0), |(s, q), w| (s + w, q + w * w));
     LogMean { log: Estimate { value: max + mean.value.ln(), se: mean.se / mean.value }, ess: sum * sum / squares }
 }
+
+/// [`log_mean_exp`] of log-weights that occur many times each: the same numbers as of the list written out.
+///
+/// ```
+/// use seqtilt::eval::{log_mean_exp, log_mean_exp_counted};
+/// let (counted, plain) = (log_mean_exp_counted(&[0.5, 7.0, 2.0], &[2, 0, 1]), log_mean_exp(&[0.5, 0.5, 2.0]));
+/// assert!((counted.log.value - plain.log.value).abs() < 1e-12 && (counted.log.se - plain.log.se).abs() < 1e-12);
+/// assert!((counted.ess - plain.ess).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+/// If there is not one count per log-weight.
+#[must_use]
+pub fn log_mean_exp_counted(log_weights: &[f64], counts: &[u64]) -> LogMean {
+    assert_eq!(log_weights.len(), counts.len(), "one count per weight");
+    let seen = || log_weights.iter().zip(counts).filter(|(_, c)| **c > 0).map(|(l, c)| (*l, *c as f64));
+    let max = seen().map(|(l, _)| l).fold(f64::NEG_INFINITY, f64::max);
+    if !max.is_finite() {
+        return LogMean { log: Estimate { value: max, se: f64::NAN }, ess: 0.0 };
+    }
+    let (n, sum, squares) = seen().fold((0.0, 0.0, 0.0), |(n, s, q), (l, c)| {
+        let w = (l - max).exp();
+        (n + c, s + c * w, q + c * w * w)
+    });
+    let mean = sum / n;
+    let spread: f64 = seen().map(|(l, c)| c * ((l - max).exp() - mean).powi(2)).sum();
+    let se = if n > 1.0 { (spread / (n * (n - 1.0))).sqrt() } else { f64::INFINITY };
+    LogMean { log: Estimate { value: max + mean.ln(), se: se / mean }, ess: sum * sum / squares }
+}

@@ -1,6 +1,7 @@
 //! The control of a sequence chain: a zero-initialised change of the prior's token logits.
 
 use super::Control;
+use super::product_mixture::ProductMixture;
 use crate::diffusion::{Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
@@ -12,18 +13,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ControlKind {
-    /// Residual perceptron on the flattened state: best for short sequences of one length.
-    #[default]
+    /// Residual perceptron on the flattened state: for short sequences of one length.
     Mlp,
     /// Transformer over positions.
     Transformer,
+    /// Mixture of products of letters: the exact form for independent letters and short sequences.
+    #[default]
+    ProductMixture,
 }
 
 registry! {
     /// The control networks by name.
     pub CONTROLS: ControlKind, "control", "controls";
-    "mlp" => ControlKind::Mlp, "residual perceptron on the flattened state: best for short sequences";
+    "mlp" => ControlKind::Mlp, "residual perceptron on the flattened state: for short sequences; wants a learning rate near 0.005";
     "transformer" => ControlKind::Transformer, "transformer over positions";
+    "product-mixture" => ControlKind::ProductMixture,
+        "mixture of products of letters: exact for independent letters and short sequences";
 }
 
 /// Sizes of the control network.
@@ -32,7 +37,7 @@ registry! {
 pub struct ControlConfig {
     /// Kind of network.
     pub kind: ControlKind,
-    /// Width.
+    /// Width; of a product mixture, the number of products.
     pub dim: usize,
     /// Residual blocks.
     pub layers: usize,
@@ -42,7 +47,7 @@ pub struct ControlConfig {
 
 impl Default for ControlConfig {
     fn default() -> Self {
-        Self { kind: ControlKind::Mlp, dim: 256, layers: 2, heads: 4 }
+        Self { kind: ControlKind::ProductMixture, dim: 128, layers: 2, heads: 4 }
     }
 }
 
@@ -83,6 +88,7 @@ pub struct TokenControl<'a> {
 enum Network {
     Mlp { input: Linear, time: TimeEmbedding, blocks: Vec<Residual>, norm: LayerNorm, output: Linear },
     Transformer(Box<Transformer>),
+    ProductMixture(Box<ProductMixture>),
 }
 
 struct Residual {
@@ -124,6 +130,9 @@ impl<'a> TokenControl<'a> {
                 let sizes = DenoiserConfig { dim: width, layers: config.layers, heads: config.heads };
                 Network::Transformer(Box::new(Transformer::new(params, &sizes, length, dim, letters)?))
             }
+            ControlKind::ProductMixture => {
+                Network::ProductMixture(Box::new(ProductMixture::new(params, length, letters, width)?))
+            }
         };
         Ok(Self { chain, network })
     }
@@ -133,6 +142,7 @@ impl<'a> TokenControl<'a> {
         let log_snr = self.chain.log_snrs()[k];
         match &self.network {
             Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
+            Network::ProductMixture(mixture) => mixture.forward(probabilities, log_snr),
             Network::Mlp { input, time, blocks, norm, output } => {
                 let (b, l, v) = probabilities.dims3()?;
                 let time = time.forward(&[level(log_snr)])?;

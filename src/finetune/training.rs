@@ -51,7 +51,8 @@ pub struct FinetuneConfig {
     pub batch: usize,
     /// Paths a shard; the result depends on it, the number of threads does not matter.
     pub shard: usize,
-    /// Peak learning rate; warms up over the first 2 % and falls to 1 % along a cosine.
+    /// Peak learning rate; warms up over the first 2 % and falls to 1 % along a cosine. 0.1 suits a product
+    /// mixture, 0.005 the networks.
     pub learning_rate: f64,
     /// Decay of the averaged weights that are kept.
     pub ema: f64,
@@ -61,6 +62,9 @@ pub struct FinetuneConfig {
     pub ramp_from: f64,
     /// Share of the steps over which the end moves; 0 walks the whole chain from the start.
     pub ramp_share: f64,
+    /// The end stops this much log signal-to-noise ratio short of the decode. Near the decode the relaxed reward's gradient is
+    /// rare and large; a product mixture holds the rest of the way by its form, other networks want 0.
+    pub ramp_short: f64,
     /// alpha starts this many times higher and falls geometrically to its value over the first `anneal-share` of the steps.
     pub anneal: f64,
     /// Share of the steps over which alpha falls.
@@ -78,13 +82,14 @@ impl Default for FinetuneConfig {
         Self {
             objective: ObjectiveKind::Control,
             alpha: 0.1,
-            steps: 600,
+            steps: 260,
             batch: 256,
             shard: 64,
-            learning_rate: 5e-3,
+            learning_rate: 0.1,
             ema: 0.98,
             ramp_from: -1.0,
-            ramp_share: 0.7,
+            ramp_share: 0.8,
+            ramp_short: 1.0,
             anneal: 1.0,
             anneal_share: 0.3,
             estimator: Estimator::Landing,
@@ -124,6 +129,9 @@ impl FinetuneConfig {
             if value == 0 || value > most {
                 return Err(Error::usage(format!("`{name}` is {value}; 1 to {most} is accepted")));
             }
+        }
+        if !(0.0..=100.0).contains(&self.ramp_short) {
+            return Err(Error::usage(format!("`ramp-short` is {}; 0 to 100 is accepted", self.ramp_short)));
         }
         if self.truncate == Some(0) {
             return Err(Error::usage("`truncate` is 0; at least 1 step is needed for a gradient of the reward"));
@@ -180,7 +188,7 @@ impl<'a> Finetuning<'a> {
     /// Steps that paths walk at present: the end is brought in early in training.
     fn steps_now(&self) -> usize {
         let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
-        let last = self.chain.prior().config().decode_log_snr;
+        let last = self.chain.prior().config().decode_log_snr - self.config.ramp_short;
         let from = self.config.ramp_from.min(last);
         self.chain.steps_to(from + share * (last - from)).min(self.chain.steps())
     }

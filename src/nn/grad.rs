@@ -27,13 +27,13 @@ pub fn gradients_with(loss: &Tensor, vars: &[(String, Var)], inputs: &[&Var]) ->
     }
     #[allow(clippy::disallowed_methods, reason = "this is the place that the ban sends everybody to")]
     let mut store = loss.backward()?;
-    let of_vars = vars.iter().map(|(name, var)| (name.clone(), store.remove(var))).collect();
+    // candle detaches a gradient on its way down, but not the last product: `w · gradient` would still lead back to `w`
+    let mut remove = |var: &Var| store.remove(var).map(|gradient| gradient.detach());
+    let of_vars = vars.iter().map(|(name, var)| (name.clone(), remove(var))).collect();
     let of_inputs = inputs
         .iter()
         .enumerate()
-        .map(|(index, var)| {
-            store.remove(var).ok_or_else(|| Error::device(format!("no gradient reached input {index}")))
-        })
+        .map(|(index, var)| remove(var).ok_or_else(|| Error::device(format!("no gradient reached input {index}"))))
         .collect::<Result<_>>()?;
     Ok((Gradients(of_vars), of_inputs))
 }
@@ -161,6 +161,18 @@ mod tests {
         total.scale(0.25).unwrap();
         assert_eq!(total.norm().unwrap(), 5.0);
         assert!(total.add(&Gradients::default()).is_err());
+    }
+
+    #[test]
+    fn a_gradient_does_not_lead_back_to_the_weights_it_was_made_of() {
+        // d(w x)/dx = w as a number: in a second loss it has no slope
+        let (w, x, y) = (var(&[3.0]), var(&[5.0]), var(&[7.0]));
+        let loss = (w.as_tensor() * x.as_tensor()).unwrap().sum_all().unwrap();
+        let (_, inputs) = gradients_with(&loss, &[], &[&x]).unwrap();
+        let second = (&inputs[0] * y.as_tensor()).unwrap().sum_all().unwrap();
+        let gradients = gradients(&second, &named(&[("w", &w), ("y", &y)])).unwrap();
+        assert!(gradients.get("w").is_none());
+        assert_eq!(gradients.get("y").unwrap().to_vec1::<f64>().unwrap(), [3.0]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod gelu;
 mod linear;
 mod matmul;
 mod norm;
+mod product_mixture;
 mod simd;
 mod softmax;
 
@@ -31,6 +32,7 @@ pub(crate) use gate::gate;
 pub(crate) use gelu::gelu;
 pub(crate) use linear::linear;
 pub(crate) use norm::{affine_norm, modulated_norm, plain_norm};
+pub(crate) use product_mixture::product_mixture;
 pub(crate) use softmax::softmax;
 
 use candle_core::{DType, Tensor};

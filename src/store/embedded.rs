@@ -26,7 +26,12 @@ macro_rules! embedded {
 }
 
 /// Every model that ships.
-pub static MODELS: &[Embedded] = embedded! {};
+pub static MODELS: &[Embedded] = embedded! {
+    "tfbind8-prior";
+    "tfbind8-prior-full";
+    "tfbind8-reward";
+    "tfbind8-fit";
+};
 
 impl Embedded {
     fn read(&self, file: &str) -> Option<Vec<u8>> {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod architecture;
+mod bench;
 mod cli;
+mod control;
 mod data;
 mod hostile;
 mod oracle;

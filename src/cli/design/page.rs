@@ -5,7 +5,7 @@ use super::prepare::Parts;
 use super::settings::Plan;
 use super::summary::Summary;
 use super::table::id;
-use crate::cli::finetune::{Outcome, frontier_plot, progress_plot, provenance};
+use crate::cli::finetune::{Outcome, frontier_plot, progress_plots, provenance};
 use crate::error::Result;
 use crate::eval::logo::Profile;
 use crate::eval::report::{
@@ -39,7 +39,8 @@ pub(super) fn report(
     );
     let mut report = Report::new("seqtilt design", asked);
     answer(&mut report, summary, picked);
-    report.section(Topic::Progress, "").add(progress_plot(outcome));
+    let [reward, divergence] = progress_plots(outcome);
+    report.section(Topic::Progress, "").add(reward).add(divergence);
     report.section(Topic::Frontier, "").add(frontier_plot(outcome)).add(certificate(outcome));
     trust(&mut report, parts, picked, summary);
     hacking(&mut report, picked);

@@ -41,7 +41,7 @@ pub(super) struct Parts {
     pub(super) held_out: Option<HeldOut>,
     /// Predicted and measured values of those rows.
     pub(super) held_points: Vec<(f64, f64)>,
-    seed: Seed,
+    seed: u64,
 }
 
 impl Parts {
@@ -108,7 +108,7 @@ impl Parts {
             known,
             held_out: held.0,
             held_points: held.1,
-            seed,
+            seed: context.seed_number,
         })
     }
 
@@ -127,6 +127,7 @@ impl Parts {
             reward_fingerprint: self.scorer.info().fingerprint.clone(),
             plan: plan.tuning.plan(self.prior.config())?,
             seed: self.seed,
+            base: None,
         };
         job.run(context)
     }

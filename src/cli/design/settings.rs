@@ -20,8 +20,8 @@ Examples:
 Designs are drawn from the tuned sampler, made unique, scored by the reward and by a judge that it never saw, and the best
 by `mean - caution * sd` are kept at least --min-distance letters apart. The same command goes on after an interruption.";
 
-/// Price of a nat in the demonstration, about a tenth of the standard deviation of the reward's training values.
-const DEMO_ALPHA: f64 = 0.01;
+/// Price of a nat in the demonstration, about a quarter of the standard deviation of the reward's training values.
+const DEMO_ALPHA: f64 = 0.02;
 
 /// Go from a table of measured variants to a list of designs, end to end
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Plan {
             samples: 4000,
             min_distance: 2,
             caution: 1.0,
-            tuning: Tuning::at(DEMO_ALPHA),
+            tuning: Tuning::quick(DEMO_ALPHA),
             ..Self::default()
         }
     }

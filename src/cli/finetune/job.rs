@@ -9,6 +9,7 @@ use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
 use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
+use crate::eval::histogram::Histogram;
 use crate::finetune::{Finetuning, SequenceTerminal};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
@@ -36,7 +37,9 @@ pub(in crate::cli) struct Job<'a> {
     pub(in crate::cli) reward_name: String,
     pub(in crate::cli) reward_fingerprint: String,
     pub(in crate::cli) plan: Plan,
-    pub(in crate::cli) seed: Seed,
+    pub(in crate::cli) seed: u64,
+    /// Samples of the base chain, where they were drawn before, and what identifies them.
+    pub(in crate::cli) base: Option<(&'a Histogram, &'a str)>,
 }
 
 /// A watched point of a run: hard-decoded, averaged weights.
@@ -121,9 +124,13 @@ impl Job<'_> {
     pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
         let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
         let prior_fingerprint = fingerprint(self.prior_folder)?;
-        let info = RunInfo::new("finetune", context.seed_number, &recorded)?
+        let seed = Seed::root(self.seed);
+        let mut info = RunInfo::new("finetune", self.seed, &recorded)?
             .with_version("prior", prior_fingerprint.clone())
             .with_version("reward", self.reward_fingerprint.clone());
+        if let Some((_, key)) = self.base {
+            info = info.with_version("base", key);
+        }
         let mut folder = RunFolder::open(self.out, &info)?;
         if folder.is_finished() {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
@@ -133,13 +140,13 @@ impl Job<'_> {
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let terminal = SequenceTerminal::new(&chain, self.reward);
         let config = self.plan.finetune.clone();
-        let mut training = Finetuning::new(config.clone(), &chain, &terminal, self.seed.child("finetune"), &pool)?;
+        let mut training = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
         let mut watched = Watched {
             inner: &mut training,
             chain: &chain,
             reward: self.reward,
             every: (config.steps / POINTS).max(1),
-            seed: self.seed.child("watch"),
+            seed: seed.child("watch"),
             pool: &pool,
         };
         drive("finetune", &mut watched, &mut folder, self.plan.checkpoint, context)?;
@@ -147,10 +154,13 @@ impl Job<'_> {
             "certifying on {} tuned and {} base paths",
             self.plan.certificate_paths, self.plan.base_paths
         ));
-        let base = Base::draw(&chain, self.reward, self.plan.base_paths, self.seed.child("base"), &pool)?;
+        let base = match self.base {
+            Some((counts, _)) => Base::counted(&chain, self.reward, counts.clone(), &pool)?,
+            None => Base::draw(&chain, self.reward, self.plan.base_paths, seed.child("base"), &pool, context)?,
+        };
         let control = training.control()?;
-        let seed = self.seed.child("certificate");
-        let tuned = scored_paths(&chain, Some(&control), self.reward, self.plan.certificate_paths, seed, &pool)?;
+        let (count, seed) = (self.plan.certificate_paths, seed.child("certificate"));
+        let tuned = scored_paths(&chain, Some(&control), self.reward, count, seed, &pool)?;
         let verdict = base.certify(config.alpha, &tuned)?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };

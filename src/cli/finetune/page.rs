@@ -1,6 +1,6 @@
 //! The report of a fine-tune, and the panels that other reports take from it.
 
-use super::job::Outcome;
+use super::job::{Outcome, Point};
 use crate::eval::report::{Axis, FrontierPlot, LinePlot, PathStep, Report, Series, Style, Topic};
 use crate::store::RunInfo;
 
@@ -25,19 +25,20 @@ pub(in crate::cli) fn frontier_plot(outcome: &Outcome) -> FrontierPlot {
     }
 }
 
-/// Reward and divergence against steps.
-pub(in crate::cli) fn progress_plot(outcome: &Outcome) -> LinePlot {
-    LinePlot {
-        title: "Reward and divergence against steps".to_owned(),
+/// Reward, and divergence, against steps.
+pub(in crate::cli) fn progress_plots(outcome: &Outcome) -> [LinePlot; 2] {
+    let plot = |title: &str, unit: &str, value: fn(&Point) -> f64| LinePlot {
+        title: title.to_owned(),
         caption: "Hard-decoded samples of the averaged weights.".to_owned(),
         x: Axis::new("optimiser step"),
-        y: Axis::new("mean reward; path KL in nats"),
-        series: vec![
-            Series::line("mean reward", outcome.path.iter().map(|p| (p.step as f64, p.reward))),
-            Series::line("path KL", outcome.path.iter().map(|p| (p.step as f64, p.kl))).styled(Style::Dashed),
-        ],
+        y: Axis::new(unit),
+        series: vec![Series::line(title, outcome.path.iter().map(|p| (p.step as f64, value(p)))).styled(Style::Marked)],
         rules: Vec::new(),
-    }
+    };
+    [
+        plot("Mean reward", "reward, hard decode", |p| p.reward),
+        plot("Path KL to the prior", "nats per sequence", |p| p.kl),
+    ]
 }
 
 /// The page of one fine-tune.
@@ -58,7 +59,8 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
         report.answer.main_warning =
             Some(format!("log Z rests on {:.0} effective base samples: the certificate is not reliable.", c.ess_base));
     }
-    report.section(Topic::Progress, "").add(progress_plot(outcome));
+    let [reward, divergence] = progress_plots(outcome);
+    report.section(Topic::Progress, "").add(reward).add(divergence);
     report.section(Topic::Frontier, "").add(frontier_plot(outcome));
     for (name, value) in provenance(info) {
         report.origin(&name, value);

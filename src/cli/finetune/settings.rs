@@ -5,7 +5,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
 use crate::error::{Error, Result};
-use crate::finetune::{CONTROLS, Estimator, FinetuneConfig, ObjectiveKind};
+use crate::finetune::{CONTROLS, ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,46 +50,46 @@ pub(in crate::cli) struct Tuning {
     pub(in crate::cli) alpha: Option<f64>,
     /// Method: control or no-kl [default: control]
     #[arg(long, value_name = "NAME")]
-    objective: Option<String>,
-    /// Optimiser steps [default: 400]
+    pub(in crate::cli) objective: Option<String>,
+    /// Optimiser steps [default: 260]
     #[arg(long, value_name = "N")]
-    tuning_steps: Option<u64>,
+    pub(in crate::cli) tuning_steps: Option<u64>,
     /// Paths a step [default: 256]
     #[arg(long, value_name = "N")]
-    paths: Option<usize>,
-    /// Peak learning rate of the control [default: 0.005]
+    pub(in crate::cli) paths: Option<usize>,
+    /// Peak learning rate of the control [default: 0.1 for product-mixture, else 0.005]
     #[arg(long, value_name = "RATE")]
-    tuning_rate: Option<f64>,
+    pub(in crate::cli) tuning_rate: Option<f64>,
     /// Steps of the chain, K [default: the prior's]
     #[arg(long, value_name = "K")]
-    chain_steps: Option<usize>,
+    pub(in crate::cli) chain_steps: Option<usize>,
     /// Steps between two calls of the networks [default: the prior's]
     #[arg(long, value_name = "N")]
-    hold: Option<usize>,
+    pub(in crate::cli) hold: Option<usize>,
     /// Back-propagate the reward through the last so many steps only: an approximation
     #[arg(long, value_name = "N")]
-    truncate: Option<usize>,
+    pub(in crate::cli) truncate: Option<usize>,
     /// Gradient of the divergence: landing or cost [default: landing]
     #[arg(long, value_name = "NAME")]
-    estimator: Option<String>,
-    /// Control network: one of `seqtilt list` [default: mlp]
+    pub(in crate::cli) estimator: Option<String>,
+    /// Control network: one of `seqtilt list` [default: product-mixture]
     #[arg(long, value_name = "NAME")]
-    control: Option<String>,
-    /// Width of the control network [default: 256]
+    pub(in crate::cli) control: Option<String>,
+    /// Width of the control network: products of a product-mixture, units of the others [default: 128]
     #[arg(long, value_name = "N")]
-    control_dim: Option<usize>,
+    pub(in crate::cli) control_dim: Option<usize>,
     /// Residual blocks of the control network [default: 2]
     #[arg(long, value_name = "N")]
-    control_layers: Option<usize>,
+    pub(in crate::cli) control_layers: Option<usize>,
     /// Paths of the tuned chain behind the certificate [default: 20000]
     #[arg(long, value_name = "N")]
-    certificate_paths: Option<usize>,
+    pub(in crate::cli) certificate_paths: Option<usize>,
     /// Paths of the base chain behind log Z [default: 100000]
     #[arg(long, value_name = "N")]
-    base_paths: Option<usize>,
+    pub(in crate::cli) base_paths: Option<usize>,
     /// Optimiser steps between two checkpoints [default: 100]
     #[arg(long, value_name = "N")]
-    tuning_checkpoint: Option<u64>,
+    pub(in crate::cli) tuning_checkpoint: Option<u64>,
 }
 
 /// Everything that decides a fine-tune's result.
@@ -104,9 +104,16 @@ pub(in crate::cli) struct Plan {
 }
 
 impl Tuning {
-    /// Defaults at a price of a nat.
-    pub(in crate::cli) fn at(alpha: f64) -> Self {
-        Self { alpha: Some(alpha), ..Self::default() }
+    /// Settings for a demonstration: small enough for half a minute on four cores.
+    pub(in crate::cli) fn quick(alpha: f64) -> Self {
+        Self {
+            alpha: Some(alpha),
+            tuning_steps: Some(200),
+            paths: Some(192),
+            certificate_paths: Some(10_000),
+            base_paths: Some(20_000),
+            ..Self::default()
+        }
     }
 
     /// Defaults, the prior's own, and what was given.
@@ -131,6 +138,9 @@ impl Tuning {
         config.alpha = self.alpha.unwrap_or(config.alpha);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
         config.batch = within("paths", self.paths.unwrap_or(config.batch), 1..=1 << 20)?;
+        if config.control.kind != ControlKind::ProductMixture {
+            (config.learning_rate, config.ramp_short) = (5e-3, 0.0);
+        }
         config.learning_rate = within("tuning-rate", self.tuning_rate.unwrap_or(config.learning_rate), 1e-12..=1.0)?;
         config.truncate = self.truncate;
         config.control.dim = self.control_dim.unwrap_or(config.control.dim);

@@ -30,6 +30,10 @@ fn the_closed_form_has_the_published_values() {
     ] {
         assert!((got - expected).abs() < digits, "{got} is not {expected}");
     }
+    // what a frozen start costs is KL(ν‖ν*), the divergence of the law it keeps from the one it should have
+    let spread = problem.initial.powi(2) / start.variance;
+    let kl = 0.5 * (spread + start.mean.powi(2) / start.variance - 1.0 - spread.ln());
+    assert!(((joint.value - frozen.value) / problem.alpha - kl).abs() < 1e-12);
 }
 
 #[test]

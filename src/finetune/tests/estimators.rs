@@ -48,12 +48,12 @@ fn both_estimators_have_the_same_mean() {
     let gains: Vec<Gain> = (0..4).map(|k| Gain { slope: 0.3 - 0.2 * f64::from(k), offset: 0.4 }).collect();
     let landing = draws(&chain, &problem, &gains, Estimator::Landing, 300);
     let cost = draws(&chain, &problem, &gains, Estimator::Cost, 300);
-    for i in 0..8 {
+    // nothing comes after the last step, so there both are the same
+    for i in (0..8).filter(|i| i % 4 != 3) {
         // common noise: the standard error is of the difference
         let differences: Vec<f64> = landing.iter().zip(&cost).map(|(a, b)| a[i] - b[i]).collect();
         let (difference, se) = mean(&differences);
         assert!((difference / se).abs() < 3.5, "parameter {i}: {difference} ± {se}");
-        // and it is small beside the gradient, so that a wrong sign of the landing term would show
         assert!(se < 0.1, "{se}");
     }
 }
@@ -79,7 +79,6 @@ fn landing_has_no_variance_at_the_optimum_of_a_linear_reward() {
     let landing = draws(&chain, &Slope(slope), &gains, Estimator::Landing, 20);
     assert!(landing.iter().flatten().all(|g| g.abs() < 1e-12), "{landing:?}");
     let cost = draws(&chain, &Slope(slope), &gains, Estimator::Cost, 20);
-    // 16 paths a draw of gradients of size 1
     assert!(variance(&cost) < 1e-20, "a constant control has no stochastic integral in its gradient either");
     let mut moved = gains;
     moved[2].slope = 0.1;
@@ -97,5 +96,5 @@ fn landing_variance_at_the_best_control_vanishes_with_the_step() {
         of(Estimator::Landing) / of(Estimator::Cost)
     };
     let (coarse, fine) = (share(4), share(32));
-    assert!(fine < 0.05 && fine < 0.35 * coarse, "{coarse} {fine}");
+    assert!(fine < 0.15 && fine < 0.3 * coarse, "{coarse} {fine}");
 }

@@ -104,7 +104,8 @@ pub(super) struct Slope(pub(super) f64);
 
 impl Terminal for Slope {
     fn reward(&self, _: usize, x: &Tensor) -> Result<Tensor> {
-        Ok((x.sum(1)? * self.0)?)
+        // a factor of 0 as a number would leave x out of candle's graph
+        Ok(x.sum(1)?.broadcast_mul(&Tensor::new(self.0, &Device::Cpu)?)?)
     }
 }
 

@@ -119,7 +119,7 @@ fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() 
         if k % 6 < 4 {
             assert!(cut[k] == 0.0 && whole[k].abs() > 1e-3, "{k}: {} {}", cut[k], whole[k]);
         } else {
-            assert!((cut[k] - whole[k]).abs() < 1e-12);
+            assert!((cut[k] - whole[k]).abs() < 1e-12, "{k}: {} {}", cut[k], whole[k]);
         }
     }
     // with a divergence the early steps keep the gradient of their own cost: ∂/∂offset ½u² = u
@@ -131,4 +131,25 @@ fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() 
         assert!((cut[k] - own).abs() < 1e-12 && own != 0.0, "step {k}: {} {own}", cut[k]);
     }
     assert_eq!(gradient(Some(0.5), Some(6)), gradient(Some(0.5), None));
+}
+
+#[test]
+fn a_control_that_multiplies_the_state_by_its_weights_gets_each_steps_gradient_once() {
+    // the adjoint of such a step is a product with the weights themselves: it must not lead back to them
+    let problem = LinearQuadratic::default();
+    let chain = LinearChain::euler(&problem, Start::Joint, 4, 2).unwrap();
+    let params = check::params();
+    let control = Affine::new(&params, 6).unwrap();
+    check::shake(&params);
+    let frozen = Affine::held(&control.gains().unwrap()).unwrap();
+    let problem = Problem { chain: &chain, terminal: &problem, alpha: Some(0.5) };
+    for estimator in [Estimator::Cost, Estimator::Landing] {
+        let loss = unrolled(&problem, &control, &frozen, estimator, &batch(8));
+        let whole = flat(&gradients(&loss, &params.vars()).unwrap());
+        let method = BackProp { estimator, truncate: None };
+        let got = method.gradient(&problem, &control, &frozen, &params.vars(), &batch(8)).unwrap();
+        for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
+            assert!((got - whole).abs() < 1e-10, "{estimator:?}: {got} {whole}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::random::Seed;
 use candle_core::Tensor;
 
 const CHAIN: Bent = Bent { block: 1 };
-const CONTROL: Constant = Constant([0.1, -0.25]);
+const CONTROL: Constant = Constant([0.05, -0.1]);
 
 fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
     tensor.to_vec2::<f64>().unwrap()

@@ -1,0 +1,40 @@
+//! `seqtilt bench`
+
+mod analytic;
+mod exact;
+mod folder;
+mod results;
+mod rows;
+#[cfg(test)]
+mod toy;
+
+use super::context::Context;
+use crate::error::Result;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt bench analytic                methods against a closed form, in under a minute
+  seqtilt bench analytic --json         one row per method and seed
+  seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier";
+
+/// Measure methods on problems whose answer is known
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
+enum Bench {
+    Analytic(analytic::Args),
+    Exact(Box<exact::Args>),
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    match args.bench {
+        Bench::Analytic(args) => analytic::run(args, context),
+        Bench::Exact(args) => exact::run(*args, context),
+    }
+}

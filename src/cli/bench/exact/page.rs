@@ -1,0 +1,104 @@
+//! The report of `bench exact`.
+
+use crate::cli::bench::results::Results;
+use crate::cli::bench::rows::Row;
+use crate::cli::finetune::Outcome;
+use crate::eval::report::{Axis, Dot, FrontierPlot, Mark, Report, Scatter, ScatterGroup, Topic};
+use serde_json::Value;
+
+const COLUMNS: [(&str, u8); 10] = [
+    ("gap_nats", 4),
+    ("gap_se", 4),
+    ("mean_reward", 4),
+    ("optimum_reward", 4),
+    ("path_kl", 4),
+    ("sequence_kl", 4),
+    ("frontier_distance", 4),
+    ("total_variation_corrected", 4),
+    ("ess_tuned_share", 3),
+    ("diversity", 3),
+];
+
+/// The page: cells on the frontier, path against sequence KL, the table.
+pub(super) fn report(results: &Results, outcomes: &[Outcome]) -> Report {
+    let from = outcomes.first().map_or_else(String::new, |o| format!("{} tilted towards {}", o.prior, o.reward));
+    let mut report =
+        Report::new("seqtilt bench exact", format!("How far is {from} from the exact optimum, by method and price?"));
+    for group in &results.summary {
+        let label = format!("KL to the optimum (nats), {} at {}", group.method, group.parameters["alpha"]);
+        let seeds = format!("{} seeds", group.seeds.len());
+        report.headline(&label, group.text("gap_nats", 3), Some(seeds));
+    }
+    let unreliable = outcomes.iter().filter(|o| !o.verdict.certificate.is_reliable()).count();
+    if unreliable > 0 {
+        report.answer.main_warning = Some(format!(
+            "In {unreliable} of {} cells log Z rests on too few effective base samples; raise --base-paths.",
+            outcomes.len()
+        ));
+    }
+    let section = report.section(Topic::Frontier, "Every mark is a cell; the line is exact for the prior's own law.");
+    section.add(frontier(&results.rows, outcomes)).add(divergences(&results.rows));
+    report.section(Topic::Other, "").add(results.table(Some("alpha"), &COLUMNS));
+    report.origin("command", results.command.clone());
+    for (name, version) in &results.versions {
+        report.origin(name, version.clone());
+    }
+    report
+}
+
+fn number(row: &Row, metric: &str) -> f64 {
+    row.metrics.get(metric).copied().unwrap_or(f64::NAN)
+}
+
+fn name(row: &Row) -> String {
+    format!("{} {}", row.method, row.parameters.get("alpha").map_or_else(String::new, Value::to_string))
+}
+
+fn frontier(rows: &[Row], outcomes: &[Outcome]) -> FrontierPlot {
+    let mut named: Vec<String> = Vec::new();
+    let mut marks = Vec::new();
+    for row in rows {
+        let at = (number(row, "sequence_kl"), number(row, "mean_reward")).into();
+        let group = name(row);
+        if named.contains(&group) {
+            marks.push(Mark { name: format!("s{}", row.seed), at });
+        } else {
+            marks.push(Mark { name: group.clone(), at });
+            named.push(group);
+        }
+    }
+    FrontierPlot {
+        title: "Mean reward against KL of the sequences".to_owned(),
+        caption: "No sampler can lie above the line, up to the error of its samples.".to_owned(),
+        x: Axis::new("KL of the sequences to the prior (nats)"),
+        y: Axis::new("mean reward, hard decode"),
+        curve: outcomes.first().map_or_else(Vec::new, |o| o.frontier.iter().map(|p| (p.kl, p.reward).into()).collect()),
+        path: Vec::new(),
+        chosen: None,
+        marks,
+    }
+}
+
+fn divergences(rows: &[Row]) -> Scatter {
+    let mut groups: Vec<ScatterGroup> = Vec::new();
+    for row in rows {
+        let dot = Dot::new(number(row, "sequence_kl"), number(row, "path_kl"));
+        let dot = dot.with_error(number(row, "path_kl_se")).named(format!("{}, seed {}", name(row), row.seed));
+        match groups.iter_mut().find(|group| group.name == row.method) {
+            Some(group) => group.dots.push(dot),
+            None => groups.push(ScatterGroup { name: row.method.clone(), dots: vec![dot] }),
+        }
+    }
+    Scatter {
+        title: "KL of the paths against KL of the sequences".to_owned(),
+        caption:
+            "What lies above the line of equality is spent on paths without changing what is sampled; at the optimum \
+                  nothing is."
+                .to_owned(),
+        x: Axis::new("KL of the sequences (nats)"),
+        y: Axis::new("KL of the paths (nats)"),
+        groups,
+        identity: true,
+        figures: Vec::new(),
+    }
+}

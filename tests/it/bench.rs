@@ -1,0 +1,54 @@
+//! Benchmarks as a user runs them.
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn analytic(extra: &[&str]) -> Vec<Value> {
+    let small = ["--steps", "4", "--lead", "2", "--updates", "5", "--batch", "32", "--samples", "200", "--seeds", "2"];
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let run = command.args(["bench", "analytic", "--json"]).args(small).args(extra).assert().success();
+    serde_json::from_slice(&run.get_output().stdout).unwrap()
+}
+
+#[test]
+fn the_analytic_benchmark_has_a_row_for_each_method_and_seed_and_goes_on_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let out = ["--out", path.to_str().unwrap()];
+    let rows = analytic(&out);
+    let named: Vec<(&str, u64)> =
+        rows.iter().map(|row| (row["method"].as_str().unwrap(), row["seed"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("joint", 0), ("joint", 1), ("frozen", 0), ("frozen", 1)]);
+    for row in &rows {
+        let metric = |name: &str| row["metrics"][name].as_f64().unwrap();
+        let z = |name: &str| {
+            let whose = name.replace("measured", "control");
+            (metric(name) - metric(&whose)) / metric(&format!("{name}_se"))
+        };
+        for name in ["measured_terminal_mean", "measured_terminal_variance", "measured_reward_mean", "measured_path_kl"]
+        {
+            assert!(z(name).abs() < 4.0, "{name}: {row:#}");
+        }
+        assert!(metric("control_objective") < metric("chain_optimum_objective"));
+        assert!((metric("continuous_optimum_objective") + 0.972).abs() < 0.3);
+    }
+    // the third row is lost: it alone is measured again, to the same bytes
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4);
+    let kept = [lines[0], lines[1], lines[3]].join("\n");
+    std::fs::write(&path, kept.replace("\"seed\":1,", "\"seed\":1, ")).unwrap();
+    assert_eq!(analytic(&out), rows);
+    let again = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(again.lines().nth(3), Some(lines[2]));
+    // the number of threads does not matter, and without a file nothing is remembered
+    assert_eq!(analytic(&["--threads", "2"]), rows);
+}
+
+#[test]
+fn a_setting_out_of_range_is_a_usage_error() {
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let run = command.args(["bench", "analytic", "--alpha", "0"]).assert().code(2);
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(said.contains("`alpha` is 0"), "{said}");
+}
