@@ -6,5 +6,8 @@ mod bench;
 mod cli;
 mod control;
 mod data;
+mod hostile;
 mod oracle;
+mod pipeline;
 mod report;
+mod resume;
