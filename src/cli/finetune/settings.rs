@@ -51,7 +51,7 @@ pub(in crate::cli) struct Tuning {
     /// Method: control or no-kl [default: control]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) objective: Option<String>,
-    /// Optimiser steps [default: 400]
+    /// Optimiser steps [default: 600]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) tuning_steps: Option<u64>,
     /// Paths a step [default: 256]
