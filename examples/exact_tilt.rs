@@ -1,4 +1,5 @@
 //! The exact tilt of a small table: what any sampler of p(x) exp(r(x)/α) can be compared with.
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 use seqtilt::eval::exact::{Frontier, Tilt};
 
 fn main() -> seqtilt::Result<()> {

@@ -1,6 +1,7 @@
 //! A reward of one's own: tilt a built-in prior towards sequences rich in G and C, and ask how far that is from the optimum.
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 use candle_core::{DType, Device, Tensor};
-use seqtilt::diffusion::{Chain, Decode, DiffusionChain};
+use seqtilt::diffusion::{Chain, Decode, DiffusionChain, Grid, SolverKind};
 use seqtilt::eval::certificate::{Certificate, PathSample};
 use seqtilt::finetune::{ControlConfig, FinetuneConfig, Finetuning, SequenceTerminal, roll_out};
 use seqtilt::nn::{Pool, Training};
@@ -25,7 +26,7 @@ impl Reward for GcContent {
 
 fn main() -> Result<()> {
     let (prior, _) = open_prior("tfbind8-prior", &Device::Cpu)?;
-    let chain = DiffusionChain::new(Arc::new(prior), 32, 4, seqtilt::diffusion::Grid::Time, Default::default())?;
+    let chain = DiffusionChain::new(Arc::new(prior), 32, 4, Grid::Time, SolverKind::Ancestral)?;
     let (terminal, pool, seed) = (SequenceTerminal::new(&chain, &GcContent), Pool::new(2)?, Seed::root(1));
     let alpha = 0.1;
     let config = FinetuneConfig {

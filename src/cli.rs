@@ -41,7 +41,6 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt doctor                        what this machine can do
   seqtilt list                          what can be named: alphabets, data sets, models
-  seqtilt list                          what can be named: alphabets, models and so on
   seqtilt bench analytic                check the methods on this machine against a closed form
   seqtilt completions bash              tab completion for your shell
   seqtilt VERB --help                   everything about one verb

@@ -3,6 +3,7 @@
 mod analytic;
 mod exact;
 mod folder;
+mod offline;
 mod results;
 mod rows;
 #[cfg(test)]
@@ -15,7 +16,9 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt bench analytic                methods against a closed form, in under a minute
   seqtilt bench analytic --json         one row per method and seed
-  seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier";
+  seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
+  seqtilt bench tfbind8-offline --out offline
+                                        128 designs from the lower half of the values, beside published ones";
 
 /// Measure methods on problems whose answer is known
 #[derive(Debug, clap::Args)]
@@ -30,11 +33,14 @@ pub(super) struct Args {
 enum Bench {
     Analytic(analytic::Args),
     Exact(Box<exact::Args>),
+    #[command(name = "tfbind8-offline")]
+    Offline(Box<offline::Args>),
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.bench {
         Bench::Analytic(args) => analytic::run(args, context),
         Bench::Exact(args) => exact::run(*args, context),
+        Bench::Offline(args) => offline::run(*args, context),
     }
 }

@@ -7,6 +7,7 @@ mod settings;
 mod summary;
 mod table;
 
+pub(super) use prepare::{Lesson, learn};
 pub(super) use settings::{Args, Plan};
 
 use super::context::Context;

@@ -1,11 +1,13 @@
 //! Fine-tuned samplers in model folders: a control, and the prior that it tilts.
 
-use crate::diffusion::{DiffusionChain, Grid, Prior, SolverKind};
+use crate::diffusion::{Chain as _, Decode, DiffusionChain, Grid, Prior, SolverKind};
 use crate::error::{Error, Result};
-use crate::finetune::{FinetuneConfig, TokenControl};
-use crate::nn::{Params, Tensors};
+use crate::finetune::{FinetuneConfig, Paths, TokenControl, roll_out};
+use crate::nn::{Params, Pool, Tensors};
+use crate::random::Seed;
+use crate::sequence::Sequence;
 use crate::store::{ModelFolder, PRIOR, fingerprint, prior_of};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -83,6 +85,18 @@ impl Sampler {
         let weights = model.weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_device(device)?)));
         let weights = weights.collect::<Result<_>>()?;
         Ok(Self { config, chain, weights, device: device.clone() })
+    }
+
+    /// Draws `count` hard-decoded sequences with the log-ratios of their paths.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub(super) fn draw(&self, count: usize, seed: Seed, pool: &Pool) -> Result<Paths<Sequence>> {
+        let (chain, control) = (&self.chain, self.control()?);
+        let read = |x: &Tensor| -> Result<Vec<Sequence>> {
+            Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.rng())
+        };
+        roll_out(chain, Some(&control), count, seed, pool, read)
     }
 
     /// The control.

@@ -5,16 +5,14 @@ use super::settings::Plan;
 use crate::cli::context::Context;
 use crate::cli::finetune::Outcome;
 use crate::cli::tilted::Sampler;
-use crate::diffusion::{Chain as _, Decode, SampleConfig, elbo, sample};
+use crate::diffusion::{SampleConfig, elbo, sample};
 use crate::error::Result;
 use crate::eval::Metric;
 use crate::eval::diversity::{clusters, least_to_others};
 use crate::eval::novelty::nearest;
 use crate::eval::select::diverse;
-use crate::finetune::roll_out;
 use crate::oracle::Oracle;
 use crate::sequence::Sequence;
-use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -70,12 +68,8 @@ impl Picked {
         let pool = context.pool()?;
         let seed = context.seed().child("design");
         let sampler = Sampler::open(tuned, &context.device()?)?;
-        let (chain, control) = (&sampler.chain, sampler.control()?);
-        let read = |x: &Tensor| -> Result<Vec<Sequence>> {
-            Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.rng())
-        };
         context.note(format!("drawing {} sequences from the tuned sampler", plan.samples));
-        let paths = roll_out(chain, Some(&control), plan.samples, seed.child("sample"), &pool, read)?;
+        let paths = sampler.draw(plan.samples, seed.child("sample"), &pool)?;
         let mut drawn = BTreeMap::<&Sequence, (usize, f64)>::new();
         for (sequence, log_ratio) in paths.ends.iter().zip(&paths.log_ratio) {
             let entry = drawn.entry(sequence).or_insert((0, 0.0));

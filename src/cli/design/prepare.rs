@@ -75,8 +75,9 @@ impl Parts {
                 (name.clone(), parsed.reward(options)?, parsed.open(options)?)
             }
             (None, Some(records)) => {
-                let (ensemble, figures, points) =
-                    learn(records, Architecture::default(), &out.join("reward"), plan, seed.child("reward"), context)?;
+                let set = TrainingSet::from_records(records)?;
+                let lesson = teach(&set, records, plan, Architecture::default(), seed.child("reward"), context);
+                let (ensemble, figures, points) = learn(lesson, &out.join("reward"), context)?;
                 held = (Some(figures), points);
                 ("ensemble trained on the table".to_owned(), Box::new(ensemble.clone()), Box::new(Model::new(ensemble)))
             }
@@ -86,7 +87,9 @@ impl Parts {
             (Some(name), _) => (name.clone(), name.parse::<OracleName>()?.open(options)?),
             (None, Some(records)) => {
                 let other = Architecture::Mlp(ResidualConfig::default());
-                let (ensemble, ..) = learn(records, other, &out.join("judge"), plan, seed.child("judge"), context)?;
+                let set = TrainingSet::from_records(records)?;
+                let lesson = teach(&set, records, plan, other, seed.child("judge"), context);
+                let (ensemble, ..) = learn(lesson, &out.join("judge"), context)?;
                 ("ensemble of another architecture on the same table".to_owned(), Box::new(Model::new(ensemble)))
             }
             (None, None) => return Err(Error::usage("`design` needs a table or `--judge`")),
@@ -190,23 +193,51 @@ pub(super) fn digest(records: &Records) -> String {
 }
 
 /// An ensemble, its figures on held-out rows, and their predicted and measured values.
-type Learnt = (Ensemble, HeldOut, Vec<(f64, f64)>);
+pub(in crate::cli) type Learnt = (Ensemble, HeldOut, Vec<(f64, f64)>);
 
-/// Trains an ensemble in `out`, with figures on held-out rows; or opens it where it is complete.
-fn learn(
+/// The lesson of a design job.
+fn teach<'a>(
+    set: &'a TrainingSet,
     records: &Records,
-    architecture: Architecture,
-    out: &Path,
     plan: &Plan,
+    architecture: Architecture,
     seed: Seed,
     context: &Context,
-) -> Result<Learnt> {
-    let all = TrainingSet::from_records(records)?;
-    let (held, rest) = all.hold_out(HELD_OUT, seed.child("hold-out"))?;
-    let ensemble = EnsembleConfig { architecture, ..EnsembleConfig::default() };
-    let training = TrainConfig { epochs: plan.reward_epochs, ..TrainConfig::default() };
-    let info = RunInfo::new("oracle train", context.seed_number, &serde_json::json!([&ensemble, &training]))?
-        .with_version("table", digest(records));
+) -> Lesson<'a> {
+    Lesson {
+        set,
+        origin: serde_json::json!(digest(records)),
+        architecture,
+        epochs: plan.reward_epochs,
+        seed: (context.seed_number, seed),
+        verb: "design",
+    }
+}
+
+/// What an ensemble is to learn.
+pub(in crate::cli) struct Lesson<'a> {
+    /// All that may be seen.
+    pub(in crate::cli) set: &'a TrainingSet,
+    /// What the run records of where it came from.
+    pub(in crate::cli) origin: serde_json::Value,
+    pub(in crate::cli) architecture: Architecture,
+    pub(in crate::cli) epochs: u64,
+    /// The number of the run's seed, and the node that everything is drawn from.
+    pub(in crate::cli) seed: (u64, Seed),
+    /// The verb on the card.
+    pub(in crate::cli) verb: &'a str,
+}
+
+/// Trains an ensemble in `out`, with figures on held-out rows; or opens it where it is complete.
+///
+/// # Errors
+/// When there is too little data, a step fails, or Ctrl-C was pressed.
+pub(in crate::cli) fn learn(lesson: Lesson<'_>, out: &Path, context: &Context) -> Result<Learnt> {
+    let (number, seed) = lesson.seed;
+    let (held, rest) = lesson.set.hold_out(HELD_OUT, seed.child("hold-out"))?;
+    let ensemble = EnsembleConfig { architecture: lesson.architecture, ..EnsembleConfig::default() };
+    let training = TrainConfig { epochs: lesson.epochs, ..TrainConfig::default() };
+    let info = RunInfo::new("oracle train", number, &serde_json::json!([&ensemble, &training, &lesson.origin]))?;
     let mut run = RunFolder::open(out, &info)?;
     let trained = if run.is_finished() {
         Ensemble::from_folder("reward", &ModelFolder::load(out, crate::reward::KIND)?)?
@@ -214,7 +245,7 @@ fn learn(
         let pool = Pool::new(context.threads.min(ensemble.members))?;
         let trainer = Trainer { seed, pool: &pool, run: Some(&mut run), observer: &mut context.observer() };
         let trained = trainer.train("reward", &rest, &ensemble, &training)?;
-        let card = "# An ensemble trained by `seqtilt design`\n";
+        let card = format!("# An ensemble trained by `seqtilt {}`\n", lesson.verb);
         let manifest = trained.to_folder()?.with_card(card).save(out)?;
         let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json"]).collect();
         run.finish(&files)?;

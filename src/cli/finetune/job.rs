@@ -8,6 +8,7 @@ use crate::cli::drive::drive;
 use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
 use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
+use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
 use crate::finetune::{Finetuning, SequenceTerminal};
 use crate::nn::{Figures, Pool, Tensors, Training};
@@ -49,13 +50,6 @@ pub(in crate::cli) struct Point {
     pub(in crate::cli) kl: f64,
 }
 
-/// A point of the exact frontier.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(in crate::cli) struct CurvePoint {
-    pub(in crate::cli) kl: f64,
-    pub(in crate::cli) reward: f64,
-}
-
 /// What a fine-tune answers, as `certificate.json` keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct Outcome {
@@ -67,7 +61,7 @@ pub(in crate::cli) struct Outcome {
     /// The run's path from the prior on.
     pub(in crate::cli) path: Vec<Point>,
     /// The exact frontier, where sequences can be enumerated.
-    pub(in crate::cli) frontier: Vec<CurvePoint>,
+    pub(in crate::cli) frontier: Vec<FrontierPoint>,
 }
 
 #[derive(Serialize)]
@@ -169,7 +163,6 @@ impl Job<'_> {
         let tuned = scored_paths(&chain, Some(&control), self.reward, count, seed, &pool)?;
         let verdict = base.certify(config.alpha, &tuned)?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
-        let frontier = frontier.iter().map(|point| CurvePoint { kl: point.kl, reward: point.reward }).collect();
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
         let outcome = Outcome {
             objective: format!("{:?}", config.objective).to_lowercase(),

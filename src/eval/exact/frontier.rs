@@ -2,11 +2,13 @@
 
 use super::Support;
 use crate::error::Result;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A point of the frontier: the tilt at one price.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontierPoint {
-    /// The price of a nat, in reward units; infinite at the prior, 0 at the far end.
+    /// The price of a nat, in reward units; infinite at the prior (null in JSON), 0 at the far end.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub alpha: f64,
     /// KL from the prior, in nats.
     pub kl: f64,
@@ -14,6 +16,11 @@ pub struct FrontierPoint {
     pub reward: f64,
     /// Effective share of draws from the prior, in (0, 1].
     pub ess: f64,
+}
+
+/// JSON has no infinity; it is written as null.
+fn null_is_infinite<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 /// The largest mean reward that any law within a KL of an enumerated prior can have.

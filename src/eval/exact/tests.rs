@@ -121,3 +121,12 @@ fn the_uniform_prior_table_of_tfbind8_is_reproduced_to_its_digits() {
     }
     assert!((frontier.max_kl() - 32_768_f64.ln()).abs() < 1e-9, "AGGTATCA and its reverse complement");
 }
+
+#[test]
+fn points_of_the_frontier_survive_json() {
+    let frontier = Frontier::new(&[0.75, 0.25], &[0.0, 1.0]).unwrap();
+    let curve = frontier.curve(3);
+    assert_eq!(curve[0].alpha, f64::INFINITY);
+    let text = serde_json::to_string(&curve).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<FrontierPoint>>(&text).unwrap(), curve);
+}

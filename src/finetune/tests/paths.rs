@@ -40,7 +40,12 @@ fn the_log_ratio_is_the_ratio_of_path_densities() {
     for (row, expected) in density_ratio(&drawn.states).into_iter().enumerate() {
         let mut sum = 0.0;
         for (k, noise) in drawn.noises.iter().enumerate() {
-            sum += CONTROL.at(k).iter().zip(&rows(&noise.squeeze(0).unwrap())[row]).map(|(u, e)| u * e + 0.5 * u * u).sum::<f64>();
+            sum += CONTROL
+                .at(k)
+                .iter()
+                .zip(&rows(&noise.squeeze(0).unwrap())[row])
+                .map(|(u, e)| u * e + 0.5 * u * u)
+                .sum::<f64>();
         }
         assert!((drawn.log_ratio[row] - expected).abs() < 1e-12, "{} {expected}", drawn.log_ratio[row]);
         assert!((drawn.log_ratio[row] - sum).abs() < 1e-12);

@@ -153,6 +153,7 @@ fn forward_body<const F: bool>(change: &mut [f32], p: &[f32], factors: &[f32], w
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "slices of one kernel call")]
 fn backward_body<const F: bool>(
     dp: &mut [f32],
     dm: &mut [f32],

@@ -46,8 +46,8 @@ fn cells_are_scored_against_the_exact_tilt_and_not_run_twice() {
     assert!(second.to_string().contains("control  0.5    2"), "{second}");
 
     // counts that were tampered with are refused
-    let base = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
-    let base = base.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("base-")).next().unwrap();
+    let mut base = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+    let base = base.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("base-")).unwrap();
     let text = std::fs::read_to_string(&base).unwrap();
     let place = text.find("\"counts\":[").unwrap() + 10;
     std::fs::write(&base, format!("{}9{}", &text[..place], &text[place..])).unwrap();
