@@ -153,6 +153,10 @@ fn forward_body<const F: bool>(change: &mut [f32], p: &[f32], factors: &[f32], w
 }
 
 #[inline(always)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the dispatched kernels take slices: a struct of them would be another set of lifetimes"
+)]
 fn backward_body<const F: bool>(
     dp: &mut [f32],
     dm: &mut [f32],
