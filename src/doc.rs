@@ -3,6 +3,12 @@
 #[doc = include_str!("doc/conventions.md")]
 pub mod conventions {}
 
+#[doc = include_str!("doc/algorithms.md")]
+pub mod algorithms {}
+
+#[doc = include_str!("doc/finetuning-log.md")]
+pub mod finetuning_log {}
+
 #[doc = include_str!("doc/changelog.md")]
 pub mod changelog {}
 

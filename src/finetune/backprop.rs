@@ -46,7 +46,7 @@ pub struct BackProp {
 /// One shard's share of a gradient step.
 #[derive(Debug)]
 pub struct ShardGradient {
-    /// Gradients of the loss `−J / α` (or −E[r] without a divergence), already divided by the batch.
+    /// Gradients of the loss `−J / α` (or `−E[r]` without a divergence), already divided by the batch.
     pub gradients: Gradients,
     /// Relaxed rewards per row.
     pub reward: Vec<f64>,

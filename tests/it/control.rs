@@ -43,7 +43,7 @@ fn the_certificate_of_an_exact_control_is_zero_up_to_its_error() {
     let certificate = linear(&problem, &chain, &gains, Seed::root(41));
     // what is left of it is the noise of a step, which no control changes
     assert!(exact.gap > 0.0 && exact.gap < 0.12, "{}", exact.gap);
-    assert!(certificate.gap.z(exact.gap).abs() < 3.5 && certificate.gap.se < 0.03, "{}", certificate.gap);
+    assert!(certificate.gap.z(exact.gap).abs() < 3.5 && certificate.gap.se < 0.04, "{}", certificate.gap);
     assert!(certificate.is_consistent() && certificate.is_reliable());
     // a linear reward has none of it, and leaves nothing but the error of log Z
     let flat = LinearQuadratic { curvature: 1e-6, centre: 4e5, ..problem };

@@ -1,7 +1,7 @@
 //! `seqtilt bench exact`
 
-mod base;
 mod page;
+mod paths;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use crate::cli::printer::columns;
 use crate::error::{Error, Result};
 use crate::oracle::{OracleName, OracleOptions};
 use crate::store::{fingerprint, open_prior};
-use base::Source;
+use paths::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

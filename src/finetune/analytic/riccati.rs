@@ -7,11 +7,11 @@ use super::{Gain, LinearChain, LinearQuadratic, LinearStep, Normal};
 pub struct Outcome {
     /// Law of the final state.
     pub law: Normal,
-    /// E[r].
+    /// `E[r]`.
     pub reward: f64,
     /// KL(Pᵘ‖P), in nats.
     pub path_kl: f64,
-    /// J = E[r] − alpha KL.
+    /// `J = E[r] − alpha KL`.
     pub value: f64,
     /// KL(Pᵘ‖P*) in nats: what a certificate estimates.
     pub gap: f64,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct TrainConfig {
     /// Passes over the data; default 20.
     pub epochs: u64,
-    /// Sequences in a step; default 128.
+    /// Sequences in a step; default 256.
     pub batch: usize,
     /// The greatest learning rate; default 0.001. It rises over the first steps and falls along a cosine.
     pub learning_rate: f64,
