@@ -17,7 +17,7 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Sequences in a step; default 256.
     pub batch: usize,
-    /// The greatest learning rate; default 0.001. It rises over the first steps and falls along a cosine.
+    /// The greatest learning rate; default 0.005. It rises over the first steps and falls along a cosine.
     pub learning_rate: f64,
     /// The share of the steps in which the rate rises, 0 to 1; default 0.05.
     pub warmup: f64,
