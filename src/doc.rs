@@ -23,6 +23,9 @@ pub mod decisions {
     #[doc = include_str!("doc/decisions/run-folders.md")]
     pub mod run_folders {}
 
+    #[doc = include_str!("doc/decisions/tilted-chain.md")]
+    pub mod tilted_chain {}
+
     #[doc = include_str!("doc/decisions/settings.md")]
     pub mod settings {}
 }
