@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::sequence::Sequence;
+use ndarray::Array2;
 use std::collections::HashMap;
 
 /// A model that can price a sequence, in nats.
@@ -23,8 +24,8 @@ pub trait CountModel {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteModel {
-    /// −log probability by site and letter.
-    nats: Vec<Vec<f64>>,
+    /// −log probability by site and letter, (L, V).
+    nats: Array2<f64>,
 }
 
 impl SiteModel {
@@ -41,26 +42,26 @@ impl SiteModel {
                 other.len()
             )));
         }
-        let mut counts = vec![vec![smoothing; letters]; length];
+        let mut counts = Array2::from_elem((length, letters), smoothing);
         for sequence in set {
-            for (site, id) in counts.iter_mut().zip(sequence.ids()) {
-                site[usize::from(*id)] += 1.0;
+            for (site, id) in sequence.ids().iter().enumerate() {
+                counts[(site, usize::from(*id))] += 1.0;
             }
         }
         let total = set.len() as f64 + smoothing * letters as f64;
-        let nats = counts.into_iter().map(|site| site.into_iter().map(|c| (total / c).ln()).collect()).collect();
-        Ok(Self { nats })
+        Ok(Self { nats: counts.mapv(|count| (total / count).ln()) })
     }
 }
 
 impl CountModel for SiteModel {
     /// Infinite for a sequence of another length or with a letter outside the alphabet.
     fn nats(&self, sequence: &Sequence) -> f64 {
-        if sequence.len() != self.nats.len() {
+        if sequence.len() != self.nats.nrows() {
             return f64::INFINITY;
         }
-        let price = |(site, id): (&Vec<f64>, &u8)| site.get(usize::from(*id)).copied().unwrap_or(f64::INFINITY);
-        self.nats.iter().zip(sequence.ids()).map(price).sum()
+        let price =
+            |(site, id): (usize, &u8)| self.nats.get((site, usize::from(*id))).copied().unwrap_or(f64::INFINITY);
+        sequence.ids().iter().enumerate().map(price).sum()
     }
 }
 
