@@ -38,8 +38,9 @@ pub enum Estimator {
 pub struct BackProp {
     /// Estimator of the divergence's gradient.
     pub estimator: Estimator,
-    /// Back-propagate the reward through the last so many steps only (DRaFT-K, Clark et al. 2024, arXiv 2309.17400): an
-    /// approximation, biased. The divergence is still counted on every step.
+    /// Back-propagate through the last so many steps only (DRaFT-K, Clark et al. 2024, arXiv 2309.17400): an approximation,
+    /// biased. Earlier steps feel their own cost alone, neither the reward nor later costs; the divergence that is reported
+    /// still counts every step.
     pub truncate: Option<usize>,
 }
 

@@ -71,7 +71,7 @@ pub struct FinetuneConfig {
     pub anneal_share: f64,
     /// Gradient estimator of the divergence.
     pub estimator: Estimator,
-    /// Back-propagate the reward through the last so many steps only: an approximation.
+    /// Back-propagate through the last so many steps only: an approximation; earlier steps feel their own cost alone.
     pub truncate: Option<usize>,
     /// The control network.
     pub control: ControlConfig,

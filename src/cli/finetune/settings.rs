@@ -66,7 +66,7 @@ pub(in crate::cli) struct Tuning {
     /// Steps between two calls of the networks [default: the prior's]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) hold: Option<usize>,
-    /// Back-propagate the reward through the last so many steps only: an approximation
+    /// Back-propagate through the last so many steps only, an approximation: earlier steps feel their own cost alone
     #[arg(long, value_name = "N")]
     pub(in crate::cli) truncate: Option<usize>,
     /// Gradient of the divergence: landing or cost [default: landing]
