@@ -237,7 +237,7 @@ pub(super) struct Exact {
     pub(super) kl: f64,
     /// KL of the tuned sampler's sequences to the base law, in nats.
     pub(super) sequence_kl: SampledKl,
-    /// The best mean reward at that KL.
+    /// The best mean reward at that KL, or at the path's where that is less.
     pub(super) frontier_reward: f64,
     /// How far below it the sampler is.
     pub(super) frontier_distance: f64,
@@ -248,6 +248,19 @@ pub(super) struct Exact {
 }
 
 impl Exact {
+    /// The KL of sequences beside that of paths, which bounds it from above.
+    fn sequence_line(&self, certificate: &Certificate) -> String {
+        let (kl, path) = (self.sequence_kl.kl, certificate.path_kl.value);
+        if kl.value > path {
+            return format!(
+                "{:.4} ± {:.4} nats by its histogram, more than the path's {path:.4}: too few samples per sequence, raise \
+                 --certificate-paths and --base-paths",
+                kl.value, kl.se
+            );
+        }
+        format!("{:.4} ± {:.4} nats (the path spends {:+.4} more)", kl.value, kl.se, path - kl.value)
+    }
+
     fn new(law: &Law, alpha: f64, tuned: &Paths<Scored>, certificate: &Certificate) -> Result<Self> {
         let base = law.counts.probabilities(0.0);
         let tilt = Tilt::kl(&base, &law.reward, alpha)?;
@@ -256,7 +269,9 @@ impl Exact {
             counts.add(sequence)?;
         }
         let sequence_kl = counts.kl_to_sampled(&law.counts);
-        let frontier_reward = Frontier::new(&base, &law.reward)?.reward_at(sequence_kl.kl.value.max(0.0));
+        // sequences cannot be further from the base than their paths: an estimate beyond that is its own noise
+        let kl = sequence_kl.kl.value.min(certificate.path_kl.value).max(0.0);
+        let frontier_reward = Frontier::new(&base, &law.reward)?.reward_at(kl);
         Ok(Self {
             sequences: base.len(),
             log_z: tilt.log_z,
@@ -312,15 +327,7 @@ impl fmt::Display for Verdict {
                         e.mean_reward, e.kl, e.log_z, e.sequences
                     ),
                 ],
-                [
-                    "sequence KL".to_owned(),
-                    format!(
-                        "{:.4} ± {:.4} nats (the path spends {:+.4} more)",
-                        e.sequence_kl.kl.value,
-                        e.sequence_kl.kl.se,
-                        c.path_kl.value - e.sequence_kl.kl.value
-                    ),
-                ],
+                ["sequence KL".to_owned(), e.sequence_line(c)],
                 [
                     "frontier".to_owned(),
                     format!("best E[r] at that KL {:.4}, distance {:.4}", e.frontier_reward, e.frontier_distance),
