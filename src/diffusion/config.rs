@@ -58,7 +58,7 @@ pub struct PriorConfig {
 }
 
 /// Log signal-to-noise ratio at which letters are read off by default.
-pub(super) const DECODE_LOG_SNR: f64 = 1.5;
+pub(super) const DECODE_LOG_SNR: f64 = 1.25;
 
 /// Log signal-to-noise ratio at which sampling starts by default.
 pub(super) const START_LOG_SNR: f64 = -5.0;
