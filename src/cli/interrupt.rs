@@ -18,8 +18,9 @@ impl Interrupt {
             }
             super::printer::note("stopping at the next safe point; press Ctrl-C again to stop at once");
         };
-        // a second observer finds the handler already set, which is as it should be
-        let _ = ctrlc::try_set_handler(handler);
+        // a second observer finds the handler already set, which is as it should be; a job started in the background by a
+        // script inherits an ignored SIGINT, and must still be stoppable with a checkpoint
+        let _ = ctrlc::set_handler(handler);
     }
 
     /// Whether the user asked to stop.
