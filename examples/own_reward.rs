@@ -1,12 +1,12 @@
 //! A reward of one's own: tilt a built-in prior towards sequences rich in G and C, and ask how far that is from the optimum.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 use candle_core::{DType, Device, Tensor};
+use seqtilt::diffusion::open_prior;
 use seqtilt::diffusion::{Chain, Decode, DiffusionChain, Grid, SolverKind};
 use seqtilt::eval::certificate::{Certificate, PathSample};
 use seqtilt::finetune::{ControlConfig, FinetuneConfig, Finetuning, SequenceTerminal, roll_out};
 use seqtilt::nn::{Pool, Training};
 use seqtilt::reward::{Reward, one_hot};
-use seqtilt::store::open_prior;
 use seqtilt::{Result, Seed};
 use std::sync::Arc;
 

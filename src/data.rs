@@ -5,7 +5,6 @@
 
 mod describe;
 mod fetch;
-mod file;
 mod import;
 mod landscape;
 mod load;

@@ -12,7 +12,6 @@ mod hash;
 mod manifest;
 mod metrics;
 mod model;
-mod prior;
 mod run;
 mod tensors;
 
@@ -22,6 +21,5 @@ pub use embedded::{inspect_model, open_model};
 pub use hash::{Sha256, sha256, sha256_file};
 pub use manifest::{FileHash, Manifest};
 pub use model::ModelFolder;
-pub use prior::{PRIOR, fingerprint, open_prior, prior_folder, prior_of};
 pub use run::{RunFolder, RunInfo, RunState};
 pub use tensors::{Tensors, decode_tensors, encode_tensors};

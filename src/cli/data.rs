@@ -233,7 +233,7 @@ fn import(file: &std::path::Path, settings: ImportSettings, context: &Context) -
     let (set, records) = data::import(file, &name, context.data_dir()?, &settings.reading.options()?, options)?;
     input::tell(&records, context);
     context.emit(&Described { source: set.name, description: data::describe(&records) })?;
-    context.note(format!("next: `seqtilt pretrain --data {name}`, or `seqtilt data split {name} --out parts`"));
+    context.note(format!("next: `seqtilt pretrain {name} --out prior`, or `seqtilt data split {name} --out parts`"));
     Ok(())
 }
 

@@ -11,10 +11,10 @@ pub(super) use settings::{Args, Plan, Tuning};
 use super::check::required;
 use super::context::Context;
 use crate::diffusion::PriorConfig;
+use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
 use crate::sequence::Alphabet;
-use crate::store::open_prior;
 use std::sync::Arc;
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {

@@ -1,12 +1,13 @@
 //! Fine-tuned samplers in model folders: a control, and the prior that it tilts.
 
 use crate::diffusion::{Chain as _, Decode, DiffusionChain, Grid, Prior, SolverKind};
+use crate::diffusion::{PRIOR, fingerprint, prior_of};
 use crate::error::{Error, Result};
 use crate::finetune::{FinetuneConfig, Paths, TokenControl, roll_out};
 use crate::nn::{Params, Pool, Tensors};
 use crate::random::Seed;
 use crate::sequence::Sequence;
-use crate::store::{ModelFolder, PRIOR, fingerprint, prior_of};
+use crate::store::ModelFolder;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

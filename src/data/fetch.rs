@@ -2,11 +2,11 @@
 
 mod transfer;
 
-use super::file::sha256;
 use super::manifest::Dataset;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
 use crate::sequence::read_bytes;
+use crate::store::sha256;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! A user's own table under a name.
 
-use super::file::{sha256, write_atomically};
 use super::manifest::{Dataset, built_in, check_name, own, write_own};
 use crate::error::{Error, Result};
 use crate::sequence::{ReadOptions, Records, decode_text, read_bytes, read_str};
+use crate::store::{sha256, write_atomic};
 use std::path::{Path, PathBuf};
 
 /// Folder of imported files inside the data directory.
@@ -72,7 +72,7 @@ pub fn import(
         citation: options.citation,
         file,
     };
-    write_atomically(&dir.join(&set.file), &bytes)?;
+    write_atomic(dir.join(&set.file), &bytes)?;
     sets.retain(|other| other.name != name);
     sets.push(set.clone());
     write_own(dir, sets)?;

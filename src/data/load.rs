@@ -1,9 +1,9 @@
 //! From a name to checked records.
 
-use super::file::sha256;
 use super::manifest::{Dataset, datasets, find};
 use crate::error::{Error, Kind, Result};
 use crate::sequence::{Records, decode_text, read_bytes, read_str};
+use crate::store::sha256;
 use std::path::{Path, PathBuf};
 
 /// Where the file of a data set lies.

@@ -1,8 +1,8 @@
 //! What the data sets are called, where they come from, and what they must hash to.
 
-use super::file::write_atomically;
 use crate::error::{Error, Result};
 use crate::sequence::{Alphabet, Numbering, ReadOptions, nearest_name};
+use crate::store::write_atomic;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -204,7 +204,7 @@ pub fn find(name: &str, dir: &Path) -> Result<Dataset> {
 pub(super) fn write_own(dir: &Path, datasets: Vec<Dataset>) -> Result<()> {
     let text = toml::to_string(&Manifest { datasets })
         .map_err(|source| Error::data("the data manifest cannot be written").because(source))?;
-    write_atomically(&dir.join(OWN), text.as_bytes())
+    write_atomic(dir.join(OWN), text.as_bytes())
 }
 
 #[cfg(test)]

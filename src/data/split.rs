@@ -1,10 +1,10 @@
 //! Parts of a data set that do not leak into each other.
 
-use super::file::write_atomically;
 use super::quantile;
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::sequence::{Records, Sequence, write_table};
+use crate::store::write_atomic;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -108,7 +108,7 @@ pub fn write_split(records: &Records, parts: &[Part], folder: &Path) -> Result<V
         let mut bytes = Vec::new();
         write_table(&mut bytes, &records.subset(indices))?;
         let file = folder.join(format!("{name}.csv"));
-        write_atomically(&file, &bytes)?;
+        write_atomic(&file, &bytes)?;
         files.push(file);
     }
     Ok(files)

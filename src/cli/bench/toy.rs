@@ -2,11 +2,11 @@
 
 use crate::cli::context::{Context, Global};
 use crate::cli::finetune::Tuning;
+use crate::diffusion::prior_folder;
 use crate::diffusion::{PretrainConfig, Pretraining, PriorConfig};
 use crate::nn::{Pool, Training as _};
 use crate::random::Seed;
 use crate::sequence::{Alphabet, Sequence};
-use crate::store::prior_folder;
 use candle_core::Device;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -4,6 +4,7 @@ use super::settings::Plan;
 use crate::cli::context::Context;
 use crate::cli::finetune::{Job, Outcome, fits};
 use crate::cli::pretrain;
+use crate::diffusion::open_prior;
 use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
@@ -14,7 +15,7 @@ use crate::reward::{
     held_out,
 };
 use crate::sequence::{Records, Sequence};
-use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256, open_prior};
+use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

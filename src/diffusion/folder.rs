@@ -1,10 +1,10 @@
 //! Priors in model folders.
 
-use super::{ModelFolder, Sha256, encode_tensors, open_model};
-use crate::diffusion::{Prior, PriorConfig};
+use super::{Prior, PriorConfig};
 use crate::error::Result;
 use crate::nn::{Params, Tensors};
 use crate::sequence::LetterTokenizer;
+use crate::store::{ModelFolder, Sha256, encode_tensors, open_model};
 use candle_core::Device;
 
 /// The kind of a prior's model folder.
