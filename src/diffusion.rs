@@ -18,7 +18,7 @@ mod schedule;
 mod solver;
 mod warp;
 
-pub use chain::{Chain, DiffusionChain, Leap, Memory, Move};
+pub use chain::{Chain, Change, DiffusionChain, Leap, Memory, Move};
 pub use codec::{Codec, Embedding};
 pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
 pub use denoiser::{Denoiser, Transformer, level};

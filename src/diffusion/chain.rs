@@ -2,7 +2,7 @@
 
 use super::{Coefficients, Grid, Prior, Scales, SolverKind};
 use crate::error::{Error, Result};
-use crate::nn::{BeliefStep, belief_walk, fused};
+use crate::nn::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk};
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
@@ -66,15 +66,26 @@ pub trait Chain: Send + Sync {
     /// A block's steps from `x` at once: (B, N + 2) with the last state's N numbers, Σ ½|u|² and Σ u·ε per row; `None` where
     /// the chain has no such form for these operands.
     ///
-    /// `changes` is empty for the base chain, else the control's held change of the token logits, and on demand a twin with
-    /// the same numbers that takes the gradient of Σ u·ε in its stead.
-    ///
     /// # Errors
     /// When the shapes do not fit.
     fn leap(&self, leap: &Leap<'_>) -> Result<Option<Tensor>> {
         let _ = leap;
         Ok(None)
     }
+}
+
+/// A control's change of the token logits during a block.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Held from the first step on, (B, L, V).
+    Held(Tensor),
+    /// That of a mixture of products, renewed at every step.
+    Renewed {
+        /// Factors M, (L, V, H).
+        factors: Tensor,
+        /// Log weights of the components, (H).
+        weights: Tensor,
+    },
 }
 
 /// What a block is walked with.
@@ -86,8 +97,10 @@ pub struct Leap<'a> {
     pub x: &'a Tensor,
     /// What the first step left.
     pub memory: &'a Memory,
-    /// Changes of the token logits, at most two.
-    pub changes: &'a [Tensor],
+    /// The control's change of the token logits; nothing for the base chain.
+    pub change: Option<&'a Change>,
+    /// A twin with the same numbers that takes the gradient of Σ u·ε in its stead.
+    pub twin: Option<&'a Change>,
     /// Noise, (steps, B, …).
     pub noise: &'a Tensor,
 }
@@ -207,7 +220,7 @@ impl Chain for DiffusionChain {
     }
 
     fn leap(&self, leap: &Leap<'_>) -> Result<Option<Tensor>> {
-        let Leap { steps, x, memory, changes, noise } = leap;
+        let Leap { steps, x, memory, change, twin, noise } = leap;
         let (points, Some(context)) = (self.prior.codec().table(), &memory.context) else { return Ok(None) };
         if points.track_op() || !fused(&[x, context, noise, points]) {
             return Ok(None);
@@ -221,8 +234,18 @@ impl Chain for DiffusionChain {
                 std: c.std as f32,
             }
         });
-        let logits: Vec<&Tensor> = std::iter::once(context).chain(changes.iter()).collect();
-        let logits = if changes.is_empty() { context.clone() } else { Tensor::cat(&logits, 2)? };
-        Ok(Some(belief_walk(x, &logits, noise, points, steps.collect())?))
+        let steps = steps.collect();
+        let logits = match (change, twin) {
+            (None, _) => context.clone(),
+            (Some(Change::Held(change)), None) => Tensor::cat(&[context, change], 2)?,
+            (Some(Change::Held(change)), Some(Change::Held(twin))) => Tensor::cat(&[context, change, twin], 2)?,
+            (Some(Change::Renewed { factors, weights }), twin) => {
+                let landing = twin.is_some();
+                let walk = MixtureWalk { steps, noise: (*noise).clone(), points: points.clone(), landing };
+                return Ok(Some(mixture_walk(x, context, factors, weights, walk)?));
+            }
+            (Some(Change::Held(_)), Some(Change::Renewed { .. })) => return Ok(None),
+        };
+        Ok(Some(belief_walk(x, &logits, noise, points, steps)?))
     }
 }

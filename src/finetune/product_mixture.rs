@@ -1,14 +1,15 @@
 //! A mixture of products: the marginals that a tilt by a sum of products has.
 
+use crate::diffusion::Change;
 use crate::error::Result;
-use crate::nn::{Init, Linear, Params, fused, product_mixture, softmax};
+use crate::nn::{Init, Params, fused, product_mixture, softmax};
 use crate::random::Seed;
 use candle_core::{D, Tensor};
 
 /// Change of token logits by the posterior of a mixture of products of letters:
 ///
 /// ```text
-/// Δ_i(v) = (1 + s(λ)) log [ Σ_m b_m(λ) M_im(v) Π_{j≠i} Σ_v' p_j(v') M_jm(v') / Σ_m b_m(λ) Π_{j≠i} Σ_v' p_j(v') M_jm(v') ]
+/// Δ_i(v) = log [ Σ_m b_m M_im(v) Π_{j≠i} Σ_v' p_j(v') M_jm(v') / Σ_m b_m Π_{j≠i} Σ_v' p_j(v') M_jm(v') ]
 /// ```
 /// For a prior with independent letters and exp(r/α) = Σ_m b_m Π_i M_im(x_i), which any reward of short sequences is with
 /// enough components, this is, up to a constant per position, the exact tilt of the beliefs p at every noise level.
@@ -18,8 +19,6 @@ use candle_core::{D, Tensor};
 pub(super) struct ProductMixture {
     factors: Tensor,
     weights: Tensor,
-    time: Linear,
-    scale: Linear,
 }
 
 impl ProductMixture {
@@ -31,31 +30,21 @@ impl ProductMixture {
         let logits = (params.get("factors", shape, Init::Zeros)? * gains)?;
         let factors = (softmax(&logits)?.transpose(1, 2)?.contiguous()? * letters as f64)?;
         let weights = params.get("weights", components, Init::Zeros)?;
-        Ok(Self {
-            factors,
-            weights,
-            time: Linear::zeros(&params.child("time"), 2 * RATES.len(), components)?,
-            scale: Linear::zeros(&params.child("scale"), 2 * RATES.len(), 1)?,
-        })
+        Ok(Self { factors, weights })
     }
 
-    /// The change of letter probabilities (B, L, V) at a log signal-to-noise ratio.
-    pub(super) fn forward(&self, probabilities: &Tensor, log_snr: f64) -> Result<Tensor> {
-        let features: Vec<f64> =
-            RATES.iter().flat_map(|rate| [(rate * log_snr).sin(), (rate * log_snr).cos()]).collect();
-        let features = Tensor::from_vec(features, (1, 2 * RATES.len()), probabilities.device())?;
-        let features = features.to_dtype(probabilities.dtype())?;
-        let weights = (&self.weights + self.time.forward(&features)?.squeeze(0)?)?;
-        let change = marginals(probabilities, &self.factors, &weights)?;
-        let scale = (self.scale.forward(&features)?.reshape((1, 1, 1))? + 1.0)?;
+    /// What a walk renews at every step.
+    pub(super) fn change(&self) -> Change {
+        Change::Renewed { factors: self.factors.clone(), weights: self.weights.clone() }
+    }
+
+    /// The change of the logits (B, L, V) of letter probabilities (B, L, V).
+    pub(super) fn forward(&self, probabilities: &Tensor) -> Result<Tensor> {
+        let change = marginals(probabilities, &self.factors, &self.weights)?;
         // a constant per position does not count, and equal numbers leave exactly zero
-        let change = change.broadcast_sub(&change.narrow(D::Minus1, 0, 1)?)?;
-        Ok(change.broadcast_mul(&scale)?)
+        Ok(change.broadcast_sub(&change.narrow(D::Minus1, 0, 1)?)?)
     }
 }
-
-/// Angular frequencies of the features of the noise level, per unit of log signal-to-noise ratio.
-const RATES: [f64; 4] = [0.15, 0.3, 0.6, 1.2];
 
 /// log Σ_m w_im M_im(v) with w_im ∝ exp(b_m) Π_{j≠i} p_j·M_jm, for p (B, L, V), M (L, V, H), b (H).
 fn marginals(p: &Tensor, factors: &Tensor, weights: &Tensor) -> Result<Tensor> {
@@ -79,18 +68,15 @@ mod tests {
         let params = check::params();
         let p = softmax(&check::normal(2, &[2, 3, 4])).unwrap();
         let build = || ProductMixture::new(&params, 3, 4, 5).unwrap();
-        assert_eq!(
-            build().forward(&p, 0.3).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(),
-            0.0
-        );
+        assert_eq!(build().forward(&p).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(), 0.0);
         check::shake(&params);
-        check::layer(&params, &p, |p| ProductMixture::new(&params, 3, 4, 5)?.forward(p, 0.3));
+        check::layer(&params, &p, |p| ProductMixture::new(&params, 3, 4, 5)?.forward(p));
     }
 
     #[test]
     fn it_starts_at_zero_to_the_last_bit_for_twenty_letters_too() {
         let p = softmax(&check::normal_f32(2, &[7, 9, 20])).unwrap();
-        let change = ProductMixture::new(&check::params_f32(), 9, 20, 33).unwrap().forward(&p, 0.3).unwrap();
+        let change = ProductMixture::new(&check::params_f32(), 9, 20, 33).unwrap().forward(&p).unwrap();
         assert_eq!(change.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
     }
 
@@ -100,7 +86,7 @@ mod tests {
         ProductMixture::new(&params, 8, 4, 37).unwrap();
         check::shake(&params);
         let p = softmax(&(check::normal_f32(2, &[5, 8, 4]) * 2.0).unwrap()).unwrap();
-        check::layer_against_composed(&params, &[p], |p| ProductMixture::new(&params, 8, 4, 37)?.forward(&p[0], 0.3));
+        check::layer_against_composed(&params, &[p], |p| ProductMixture::new(&params, 8, 4, 37)?.forward(&p[0]));
     }
 
     #[test]

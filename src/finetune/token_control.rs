@@ -2,12 +2,13 @@
 
 use super::Control;
 use super::product_mixture::ProductMixture;
-use crate::diffusion::{Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
+use crate::diffusion::{Change, Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
 use crate::registry::registry;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Kind of network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +79,9 @@ impl ControlConfig {
 /// with ℓ the prior's logits at x. In continuous time this form holds the optimum exactly: the optimal drift is the score of
 /// the tilted law, whose denoised estimate is a mean of letters' points under tilted marginals (Tweedie). For the ancestral
 /// step `(predict/std)² = snr(s) − snr(t)`, so the price of a step is half the gain in signal-to-noise ratio times the
-/// squared change of the estimate. Δ starts at exactly zero, and so does u. Like the prior's context, Δ is evaluated once per
-/// block of the chain and held; the beliefs it is added to are renewed at every step.
+/// squared change of the estimate. Δ starts at exactly zero, and so does u. Like the prior's context, a network's Δ is evaluated
+/// once per block of the chain and held, while the beliefs it is added to are renewed at every step; a product mixture is cheap
+/// enough to be renewed with them.
 pub struct TokenControl<'a> {
     chain: &'a DiffusionChain,
     network: Network,
@@ -142,7 +144,7 @@ impl<'a> TokenControl<'a> {
         let log_snr = self.chain.log_snrs()[k];
         match &self.network {
             Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
-            Network::ProductMixture(mixture) => mixture.forward(probabilities, log_snr),
+            Network::ProductMixture(mixture) => mixture.forward(probabilities),
             Network::Mlp { input, time, blocks, norm, output } => {
                 let (b, l, v) = probabilities.dims3()?;
                 let time = time.forward(&[level(log_snr)])?;
@@ -169,12 +171,18 @@ impl Control for TokenControl<'_> {
             None => self.network(k, x, &probabilities)?,
         };
         let tilted = softmax(&(belief + &change)?)?;
-        memory.change = Some(change);
+        if !matches!(self.network, Network::ProductMixture(_)) {
+            memory.change = Some(change);
+        }
         let c = self.chain.coefficients(k);
         Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
     }
 
-    fn change(&self, k: usize, x: &Tensor, base: &Move) -> Result<Option<Tensor>> {
-        base.belief.as_ref().map(|belief| self.network(k, x, &softmax(belief)?)).transpose()
+    fn change(&self, steps: Range<usize>, x: &Tensor, base: &Move) -> Result<Option<Change>> {
+        let Some(belief) = &base.belief else { return Ok(None) };
+        if let Network::ProductMixture(mixture) = &self.network {
+            return Ok(Some(mixture.change()));
+        }
+        Ok(Some(Change::Held(self.network(steps.start, x, &softmax(belief)?)?)))
     }
 }

@@ -1,7 +1,7 @@
 //! One block of a chain's steps, with or without control.
 
 use super::Control;
-use crate::diffusion::{Chain, Leap, Memory};
+use crate::diffusion::{Chain, Change, Leap, Memory};
 use crate::error::Result;
 use candle_core::Tensor;
 use std::ops::Range;
@@ -30,12 +30,13 @@ impl Walker<'_> {
     pub(super) fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor) -> Result<Walk> {
         let mut memory = Memory::default();
         let base = self.chain.advance(steps.start, x, &mut memory)?;
-        let mut changes = Vec::with_capacity(2);
-        for control in [self.control, self.held].into_iter().flatten() {
-            changes.extend(control.change(steps.start, x, &base)?);
-        }
-        if changes.len() == usize::from(self.control.is_some()) + usize::from(self.held.is_some()) {
-            let leap = Leap { steps: steps.clone(), x, memory: &memory, changes: &changes, noise };
+        let change = |control: Option<&dyn Control>| -> Result<Option<Change>> {
+            control.map_or(Ok(None), |control| control.change(steps.clone(), x, &base))
+        };
+        let (change, twin) = (change(self.control)?, change(self.held)?);
+        if change.is_some() == self.control.is_some() && twin.is_some() == self.held.is_some() {
+            let leap =
+                Leap { steps: steps.clone(), x, memory: &memory, change: change.as_ref(), twin: twin.as_ref(), noise };
             if let Some(rows) = self.chain.leap(&leap)? {
                 let width = rows.dim(1)? - 2;
                 let column = |i| -> Result<Option<Tensor>> {

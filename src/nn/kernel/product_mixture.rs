@@ -20,9 +20,9 @@ struct ProductMixture;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    length: usize,
-    letters: usize,
-    components: usize,
+    pub(super) length: usize,
+    pub(super) letters: usize,
+    pub(super) components: usize,
 }
 
 fn sizes(p: &[usize], factors: &[usize], weights: &[usize]) -> Result<Sizes> {
@@ -73,7 +73,7 @@ impl CustomOp3 for ProductMixture {
 }
 
 /// exp(b − max b)
-fn exponentials(b: &[f32]) -> Vec<f32> {
+pub(super) fn exponentials(b: &[f32]) -> Vec<f32> {
     let max = b.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     b.iter().map(|b| (b - max).exp()).collect()
 }
@@ -105,7 +105,14 @@ fn add_scaled<const F: bool>(to: &mut [f32], factor: f32, a: &[f32]) {
 
 /// Overlaps A (L, H) and weights w (L, H) of one sequence.
 #[inline(always)]
-fn weigh<const F: bool>(overlaps: &mut [f32], w: &mut [f32], p: &[f32], factors: &[f32], weights: &[f32], s: Sizes) {
+pub(super) fn weigh<const F: bool>(
+    overlaps: &mut [f32],
+    w: &mut [f32],
+    p: &[f32],
+    factors: &[f32],
+    weights: &[f32],
+    s: Sizes,
+) {
     let Sizes { length, letters, components: h } = s;
     for (j, overlap) in overlaps.chunks_exact_mut(h).enumerate() {
         overlap.fill(0.0);
@@ -139,16 +146,11 @@ fn weigh<const F: bool>(overlaps: &mut [f32], w: &mut [f32], p: &[f32], factors:
 
 #[inline(always)]
 fn forward_body<const F: bool>(change: &mut [f32], p: &[f32], factors: &[f32], weights: &[f32], s: Sizes) {
-    let Sizes { length, letters, components: h } = s;
-    let state = length * letters;
-    let (mut overlaps, mut w) = (vec![0.0; length * h], vec![0.0; length * h]);
+    let state = s.length * s.letters;
+    let mut rest = Scratch::new(s);
     for (change, p) in change.chunks_exact_mut(state).zip(p.chunks_exact(state)) {
-        weigh::<F>(&mut overlaps, &mut w, p, factors, weights, s);
-        for (index, change) in change.iter_mut().enumerate() {
-            let position = index / letters;
-            let mean = sum2(&w[position * h..(position + 1) * h], &factors[index * h..(index + 1) * h], |w, m| w * m);
-            *change = mean.max(FLOOR).ln();
-        }
+        weigh::<F>(&mut rest.overlaps, &mut rest.w, p, factors, weights, s);
+        marginals::<F>(change, &rest.w, factors, s);
     }
 }
 
@@ -164,40 +166,98 @@ fn backward_body<const F: bool>(
     weights: &[f32],
     s: Sizes,
 ) {
-    let Sizes { length, letters, components: h } = s;
-    let state = length * letters;
-    let (mut overlaps, mut w) = (vec![0.0; length * h], vec![0.0; length * h]);
-    let (mut slopes, mut total) = (vec![0.0_f32; length * h], vec![0.0_f32; h]);
+    let state = s.length * s.letters;
+    let mut rest = Scratch::new(s);
     for ((dp, g), p) in dp.chunks_exact_mut(state).zip(g.chunks_exact(state)).zip(p.chunks_exact(state)) {
-        weigh::<F>(&mut overlaps, &mut w, p, factors, weights, s);
-        total.fill(0.0);
-        for i in 0..length {
-            let (w, slopes) = (&w[i * h..(i + 1) * h], &mut slopes[i * h..(i + 1) * h]);
-            let g = &g[i * letters..(i + 1) * letters];
-            slopes.fill(-g.iter().sum::<f32>());
-            for (v, g) in g.iter().enumerate() {
-                let row = (i * letters + v) * h..(i * letters + v + 1) * h;
-                let of_mean = g / sum2(w, &factors[row.clone()], |w, m| w * m).max(FLOOR);
-                add_scaled::<F>(slopes, of_mean, &factors[row.clone()]);
+        weigh::<F>(&mut rest.overlaps, &mut rest.w, p, factors, weights, s);
+        slopes::<F>(&mut rest, Some(&mut *dm), g, factors, s);
+        add_scaled::<F>(db, 1.0, &rest.total);
+        of_probabilities::<F>(dp, &rest, factors, s);
+        of_factors::<F>(dm, &rest, p, s);
+    }
+}
+
+/// What one sequence needs.
+pub(super) struct Scratch {
+    pub(super) overlaps: Vec<f32>,
+    pub(super) w: Vec<f32>,
+    slopes: Vec<f32>,
+    /// Slopes in the log weights b.
+    pub(super) total: Vec<f32>,
+}
+
+impl Scratch {
+    pub(super) fn new(s: Sizes) -> Self {
+        let zeros = |n| vec![0.0_f32; n];
+        let each = s.length * s.components;
+        Self { overlaps: zeros(each), w: zeros(each), slopes: zeros(each), total: zeros(s.components) }
+    }
+}
+
+/// log Σ_m w_im M_im(v) of one sequence.
+#[inline(always)]
+pub(super) fn marginals<const F: bool>(change: &mut [f32], w: &[f32], factors: &[f32], s: Sizes) {
+    let h = s.components;
+    for (index, change) in change.iter_mut().enumerate() {
+        let position = index / s.letters;
+        let mean = sum2(&w[position * h..(position + 1) * h], &factors[index * h..(index + 1) * h], |w, m| w * m);
+        *change = mean.max(FLOOR).ln();
+    }
+}
+
+/// Slopes in the logarithms of the overlaps for gradients `g` (L, V), after [`weigh`]; the direct gradient of the factors
+/// is added to `dm`.
+#[inline(always)]
+pub(super) fn slopes<const F: bool>(
+    rest: &mut Scratch,
+    mut dm: Option<&mut [f32]>,
+    g: &[f32],
+    factors: &[f32],
+    s: Sizes,
+) {
+    let Sizes { length, letters, components: h } = s;
+    rest.total.fill(0.0);
+    for i in 0..length {
+        let (w, slopes) = (&rest.w[i * h..(i + 1) * h], &mut rest.slopes[i * h..(i + 1) * h]);
+        let g = &g[i * letters..(i + 1) * letters];
+        slopes.fill(-g.iter().sum::<f32>());
+        for (v, g) in g.iter().enumerate() {
+            let row = (i * letters + v) * h..(i * letters + v + 1) * h;
+            let of_mean = g / sum2(w, &factors[row.clone()], |w, m| w * m).max(FLOOR);
+            add_scaled::<F>(slopes, of_mean, &factors[row.clone()]);
+            if let Some(dm) = &mut dm {
                 add_scaled::<F>(&mut dm[row], of_mean, w);
             }
-            // now the slope in log w, unnormalised
-            for ((slope, w), total) in slopes.iter_mut().zip(w).zip(&mut total) {
-                *slope *= w;
-                *total += *slope;
-            }
         }
-        add_scaled::<F>(db, 1.0, &total);
-        for j in 0..length {
-            let (slopes, overlap) = (&mut slopes[j * h..(j + 1) * h], &overlaps[j * h..(j + 1) * h]);
-            for ((slope, total), a) in slopes.iter_mut().zip(&total).zip(overlap) {
-                *slope = (total - *slope) / a;
-            }
-            for v in 0..letters {
-                let row = (j * letters + v) * h..(j * letters + v + 1) * h;
-                dp[j * letters + v] = sum2(slopes, &factors[row.clone()], |s, m| s * m);
-                add_scaled::<F>(&mut dm[row], p[j * letters + v], slopes);
-            }
+        // now the slope in log w, unnormalised
+        for ((slope, w), total) in slopes.iter_mut().zip(w).zip(&mut rest.total) {
+            *slope *= w;
+            *total += *slope;
         }
+    }
+    for (slopes, overlaps) in rest.slopes.chunks_exact_mut(h).zip(rest.overlaps.chunks_exact(h)) {
+        for ((slope, total), a) in slopes.iter_mut().zip(&rest.total).zip(overlaps) {
+            *slope = (total - *slope) / a;
+        }
+    }
+}
+
+/// Gradient of the probabilities, after [`slopes`].
+#[inline(always)]
+pub(super) fn of_probabilities<const F: bool>(dp: &mut [f32], rest: &Scratch, factors: &[f32], s: Sizes) {
+    let h = s.components;
+    for (index, dp) in dp.iter_mut().enumerate() {
+        let j = index / s.letters;
+        *dp = sum2(&rest.slopes[j * h..(j + 1) * h], &factors[index * h..(index + 1) * h], |s, m| s * m);
+    }
+}
+
+/// Adds the gradient of the factors through the overlaps, after [`slopes`].
+#[inline(always)]
+pub(super) fn of_factors<const F: bool>(dm: &mut [f32], rest: &Scratch, p: &[f32], s: Sizes) {
+    let h = s.components;
+    for (index, p) in p.iter().enumerate() {
+        let j = index / s.letters;
+        add_scaled::<F>(&mut dm[index * h..(index + 1) * h], *p, &rest.slopes[j * h..(j + 1) * h]);
     }
 }
