@@ -34,7 +34,7 @@ pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
 #[doc(hidden)]
 pub use kernel::composed;
-pub(crate) use kernel::{BeliefStep, belief_walk, fused, product_mixture};
+pub(crate) use kernel::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk, product_mixture};
 pub use learner::Learner;
 pub use linear::Linear;
 pub use loss::cross_entropy;

@@ -13,7 +13,7 @@ mod training_set;
 
 pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standardisation};
 pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
-pub use multilinear::Multilinear;
+pub use multilinear::{Multilinear, enumerable};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
@@ -36,6 +36,24 @@ pub trait Reward: Send + Sync {
     /// # Errors
     /// When the shape does not fit, or a tensor operation fails.
     fn reward(&self, probs: &Tensor) -> Result<Tensor>;
+
+    /// The soft value of independent letters in closed form, (B,), where this reward has one:
+    ///
+    /// ```text
+    /// V(p) = α log Σ_x Π_i p_i(x_i) exp(r(x)/α)
+    /// ```
+    ///
+    /// # Errors
+    /// As [`reward`](Self::reward).
+    fn soft_value(&self, probs: &Tensor, alpha: f64) -> Result<Option<Tensor>> {
+        let _ = (probs, alpha);
+        Ok(None)
+    }
+
+    /// Whether there is a [`soft_value`](Self::soft_value).
+    fn has_soft_value(&self) -> bool {
+        false
+    }
 }
 
 /// Checks (B, L, V); a `length` of `None` accepts any L.

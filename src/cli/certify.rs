@@ -11,14 +11,11 @@ use crate::finetune::{Control, Paths, roll_out};
 use crate::nn::Pool;
 use crate::observe::{Event, Observer as _};
 use crate::random::Seed;
-use crate::reward::{Reward, one_hot};
+use crate::reward::{Reward, enumerable, one_hot};
 use crate::sequence::Sequence;
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// Most sequences that are enumerated.
-const ENUMERABLE: usize = 1 << 18;
 
 /// Base paths that are in memory at a time.
 const AT_ONCE: usize = 1 << 15;
@@ -78,12 +75,6 @@ fn base_paths(
     Ok(())
 }
 
-/// Whether all sequences of the chain's prior are enumerated.
-pub(super) fn enumerable(chain: &DiffusionChain) -> bool {
-    let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
-    u32::try_from(length).ok().and_then(|l| letters.checked_pow(l)).is_some_and(|cells| cells <= ENUMERABLE)
-}
-
 /// How often each sequence occurs among `count` base samples.
 ///
 /// # Errors
@@ -129,7 +120,7 @@ impl Base {
         pool: &Pool,
         context: &Context,
     ) -> Result<Self> {
-        if enumerable(chain) {
+        if enumerable(chain.prior().alphabet().len(), chain.prior().config().length) {
             let counts = count_base(chain, count, seed, pool, context)?;
             return Self::counted(chain, reward, counts, pool);
         }

@@ -6,7 +6,7 @@ use super::{Control, Problem};
 use crate::error::{Error, Result};
 use crate::nn::{Gradients, gradients_with};
 use crate::random::Seed;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 /// Which unbiased gradient of the divergence is used.
@@ -42,6 +42,11 @@ pub struct BackProp {
     /// biased. Earlier steps feel their own cost alone, neither the reward nor later costs; the divergence that is reported
     /// still counts every step.
     pub truncate: Option<usize>,
+    /// Cuts the path into stretches of this many steps, counted from its end and rounded up to blocks: the gradient of what
+    /// comes after a stretch is that of the value of its last state ([`Terminal::value`](super::Terminal::value)) instead of
+    /// the rest of the path's. Far less noise; unbiased at the optimum where values are exact, else an approximation, whose
+    /// price the certificate measures.
+    pub lookahead: Option<usize>,
 }
 
 /// One shard's share of a gradient step.
@@ -49,7 +54,7 @@ pub struct BackProp {
 pub struct ShardGradient {
     /// Gradients of the loss `−J / α` (or `−E[r]` without a divergence), already divided by the batch.
     pub gradients: Gradients,
-    /// Relaxed rewards per row.
+    /// Relaxed rewards, or values, of the last states per row.
     pub reward: Vec<f64>,
     /// Path log-ratios per row.
     pub log_ratio: Vec<f64>,
@@ -82,12 +87,16 @@ impl BackProp {
             Some(alpha) => (share / alpha, share),
             None => (share, 0.0),
         };
-        let end = Var::from_tensor(rollout.last())?;
-        let reward = problem.terminal.reward(batch.steps, end.as_tensor())?;
-        let (_, mut inputs) = gradients_with(&(reward.sum_all()? * -reward_weight)?, &[], &[&end])?;
-        let mut adjoint = inputs.remove(0);
+        let value = |k: usize, x: &Tensor| -> Result<(Tensor, Tensor)> {
+            let x = Var::from_tensor(x)?;
+            let value = problem.terminal.value(k, x.as_tensor(), problem.alpha)?;
+            let (_, mut inputs) = gradients_with(&(value.sum_all()? * -reward_weight)?, &[], &[&x])?;
+            Ok((value, inputs.remove(0)))
+        };
+        let (reward, mut adjoint) = value(batch.steps, rollout.last())?;
+        let stretch = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block));
         let mut total: Option<Gradients> = None;
-        rollout.states.pop();
+        let mut after = rollout.states.pop();
         let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
         let walker = Walker { chain, control: Some(control), held };
         for first in (0..batch.steps).step_by(block).rev() {
@@ -95,9 +104,13 @@ impl BackProp {
             if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
                 adjoint = adjoint.zeros_like()?;
             }
+            if let Some(after) = after.filter(|_| last != batch.steps && (batch.steps - last).is_multiple_of(stretch)) {
+                adjoint = value(last, &after)?.1;
+            }
             let Some(state) = rollout.states.pop() else { break };
             let Some(noise) = rollout.noises.pop() else { break };
             let start = Var::from_tensor(&state)?;
+            after = Some(state);
             let walk = walker.walk(first..last, start.as_tensor(), &noise)?;
             let mut local = (walk.x * &adjoint)?.sum_all()?;
             if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {

@@ -13,11 +13,23 @@ pub trait Terminal: Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor>;
+
+    /// What states after `k` steps are worth at a price `alpha`, (B,): an estimate of `α log E[exp(r(x_K)/α) | x_k]` under the
+    /// base chain, which is the reward where nothing better is known. `None` stands for the limit of a high price, `E[r]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
+        let _ = alpha;
+        self.reward(k, x)
+    }
 }
 
 /// A sequence reward behind the prior's frozen reading head: `r(softmax(logits(x_K)))`.
 ///
-/// The relaxation enters gradients only; certificates and reports always score the hard decode.
+/// The value of a state is the reward's soft value under its letter probabilities where the reward knows that in closed form:
+/// exact, as far as the letters are independent given the state. The relaxation enters gradients only; certificates and
+/// reports always score the hard decode.
 pub struct SequenceTerminal<'a> {
     chain: &'a DiffusionChain,
     reward: &'a dyn Reward,
@@ -34,5 +46,11 @@ impl<'a> SequenceTerminal<'a> {
 impl Terminal for SequenceTerminal<'_> {
     fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
         self.reward.reward(&softmax(&self.chain.read(k, x)?)?)
+    }
+
+    fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
+        let probs = softmax(&self.chain.read(k, x)?)?;
+        let soft = alpha.map_or(Ok(None), |alpha| self.reward.soft_value(&probs, alpha))?;
+        soft.map_or_else(|| self.reward.reward(&probs), Ok)
     }
 }

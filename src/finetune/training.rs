@@ -73,6 +73,9 @@ pub struct FinetuneConfig {
     pub estimator: Estimator,
     /// Back-propagate through the last so many steps only: an approximation; earlier steps feel their own cost alone.
     pub truncate: Option<usize>,
+    /// Cut the path into stretches of this many steps, each of which ends in the value of its last state: wants a reward with a
+    /// soft value in closed form.
+    pub lookahead: Option<usize>,
     /// The control network.
     pub control: ControlConfig,
 }
@@ -94,6 +97,7 @@ impl Default for FinetuneConfig {
             anneal_share: 0.3,
             estimator: Estimator::Landing,
             truncate: None,
+            lookahead: None,
             control: ControlConfig::default(),
         }
     }
@@ -132,6 +136,9 @@ impl FinetuneConfig {
         }
         if !(0.0..=100.0).contains(&self.ramp_short) {
             return Err(Error::usage(format!("`ramp-short` is {}; 0 to 100 is accepted", self.ramp_short)));
+        }
+        if self.lookahead == Some(0) {
+            return Err(Error::usage("`lookahead` is 0; at least 1 step is needed"));
         }
         if self.truncate == Some(0) {
             return Err(Error::usage("`truncate` is 0; at least 1 step is needed for a gradient of the reward"));
@@ -221,7 +228,8 @@ impl Training for Finetuning<'_> {
         };
         let steps = self.steps_now();
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
-        let method = BackProp { estimator: self.config.estimator, truncate: self.config.truncate };
+        let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
+        let method = BackProp { estimator, truncate, lookahead };
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
         let parts = self.pool.map(batch.div_ceil(shard), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;

@@ -5,9 +5,24 @@ mod halves;
 use super::Reward;
 use crate::data::Landscape;
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, WithDType};
+use crate::nn::Pool;
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, WithDType};
 use halves::Halves;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Sequences that are enumerated at most.
+const LARGEST: usize = 1 << 18;
+
+/// Whether all V^L sequences are few enough to be enumerated: at most 262,144, as of DNA up to nine letters.
+#[must_use]
+pub fn enumerable(letters: usize, length: usize) -> bool {
+    words(letters, length).is_some()
+}
+
+/// V^L, where that is not too many.
+fn words(letters: usize, length: usize) -> Option<usize> {
+    u32::try_from(length).ok().and_then(|length| letters.checked_pow(length)).filter(|words| *words <= LARGEST)
+}
 
 /// The multilinear extension of a complete table: the mean of the table under independent positions.
 ///
@@ -38,6 +53,9 @@ pub struct Multilinear {
     letters: usize,
     single: Arc<Halves<f32>>,
     double: Arc<Halves<f64>>,
+    values: Arc<Vec<f64>>,
+    /// The table of exp((r − max r)/α) for the α that was asked for last.
+    tilted: Arc<Mutex<Option<(f64, Arc<Self>)>>>,
 }
 
 impl Multilinear {
@@ -64,6 +82,8 @@ impl Multilinear {
             letters,
             single: Arc::new(Halves::new(&single, letters, length)?),
             double: Arc::new(Halves::new(values, letters, length)?),
+            values: Arc::new(values.to_vec()),
+            tilted: Arc::default(),
         })
     }
 
@@ -73,6 +93,48 @@ impl Multilinear {
     /// As [`new`](Self::new).
     pub fn from_landscape(name: impl Into<String>, landscape: &Landscape) -> Result<Self> {
         Self::new(name, landscape.values(), landscape.alphabet().len(), landscape.length())
+    }
+
+    /// Any reward of short sequences as the table of its values on all V^L of them, read in batches on `pool`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when the reward fails.
+    pub fn tabulate(reward: &dyn Reward, letters: usize, length: usize, pool: &Pool) -> Result<Self> {
+        const BATCH: usize = 1024;
+        let Some(size) = words(letters, length) else {
+            return Err(Error::usage(format!("{letters}^{length} sequences; at most {LARGEST} are tabulated")));
+        };
+        let parts = pool.map(size.div_ceil(BATCH), |part| {
+            let words = part * BATCH..((part + 1) * BATCH).min(size);
+            let mut one_hot = vec![0_f32; words.len() * length * letters];
+            for (row, word) in one_hot.chunks_exact_mut(length * letters).zip(words.clone()) {
+                let mut rest = word;
+                for position in (0..length).rev() {
+                    row[position * letters + rest % letters] = 1.0;
+                    rest /= letters;
+                }
+            }
+            let one_hot = Tensor::from_vec(one_hot, (words.len(), length, letters), &Device::Cpu)?;
+            Ok(reward.reward(&one_hot)?.to_dtype(DType::F64)?.to_vec1::<f64>()?)
+        })?;
+        Self::new(reward.name(), &parts.concat(), letters, length)
+    }
+
+    fn most(&self) -> f64 {
+        self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The table of exp((r − max r)/α).
+    fn tilt(&self, alpha: f64) -> Result<Arc<Self>> {
+        let mut kept = self.tilted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = kept.as_ref().filter(|(of, _)| of.to_bits() == alpha.to_bits()) {
+            return Ok(table.clone());
+        }
+        let most = self.most();
+        let values: Vec<f64> = self.values.iter().map(|value| ((value - most) / alpha).exp()).collect();
+        let table = Arc::new(Self::new(self.name.clone(), &values, self.letters, self.length)?);
+        *kept = Some((alpha, table.clone()));
+        Ok(table)
     }
 
     /// The number of positions, L.
@@ -102,6 +164,16 @@ impl Reward for Multilinear {
             (DType::F64, false) => self.double.compose(&probs),
             _ => self.single.compose(&probs.to_dtype(DType::F32)?),
         }
+    }
+
+    fn soft_value(&self, probs: &Tensor, alpha: f64) -> Result<Option<Tensor>> {
+        // a relaxed sequence far from every good one has weights below the smallest number
+        let weight = self.tilt(alpha)?.reward(probs)?.maximum(f64::from(f32::MIN_POSITIVE))?;
+        Ok(Some(((weight.log()? * alpha)? + self.most())?))
+    }
+
+    fn has_soft_value(&self) -> bool {
+        true
     }
 }
 
@@ -227,6 +299,36 @@ mod tests {
                 prop_assert!((composed[entry] - slope).abs() < 1e-11);
             }
         }
+    }
+
+    #[test]
+    fn the_soft_value_is_the_log_mean_exponential_under_independent_letters() {
+        let (table, values, probs) = case(4, 3, 2, 9);
+        let p = Tensor::from_slice(&probs, (2, 3, 4), &Device::Cpu).unwrap();
+        let mean = table.reward(&p).unwrap().to_vec1::<f64>().unwrap();
+        let soft = |alpha: f64| table.soft_value(&p, alpha).unwrap().unwrap().to_vec1::<f64>().unwrap();
+        for alpha in [0.05, 0.7, 0.05] {
+            let tilted: Vec<f64> = values.iter().map(|value| (value / alpha).exp()).collect();
+            for (row, got) in soft(alpha).iter().enumerate() {
+                let want = alpha * brute_force(&tilted, &probs[row * 12..(row + 1) * 12], 4, 3).ln();
+                assert!((got - want).abs() < 1e-10, "{alpha}: {got} against {want}");
+                assert!(*got > mean[row], "Jensen");
+            }
+        }
+        assert!((soft(1e7)[0] - mean[0]).abs() < 1e-6, "a high price leaves the mean");
+        // far from every good sequence nothing under- or overflows
+        let one = Tensor::new(&[[[1_f32, 0.0], [1.0, 0.0]]], &Device::Cpu).unwrap();
+        let steep = Multilinear::new("steep", &[-1e4, 0.0, 0.0, 1e4], 2, 2).unwrap();
+        assert!(steep.soft_value(&one, 0.01).unwrap().unwrap().to_vec1::<f32>().unwrap()[0].is_finite());
+    }
+
+    #[test]
+    fn a_tabulated_reward_is_the_reward_on_every_sequence() {
+        let (table, values, _) = case(3, 4, 0, 2);
+        let again = Multilinear::tabulate(&table, 3, 4, &Pool::new(2).unwrap()).unwrap();
+        let error = again.values.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(error < 1e-6 && again.name() == "case", "{error}");
+        assert!(Multilinear::tabulate(&table, 20, 9, &Pool::new(1).unwrap()).is_err());
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod tests;
 use super::folder::{BenchFolder, seconds, timed};
 use super::results::{Results, finite};
 use super::rows::Row;
-use crate::cli::certify::enumerable;
 use crate::cli::check::{positive, required};
 use crate::cli::context::Context;
 use crate::cli::finetune::{Job, Outcome, Plan, Tuning};
@@ -16,6 +15,7 @@ use crate::cli::printer::columns;
 use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::oracle::{OracleName, OracleOptions};
+use crate::reward::enumerable;
 use paths::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
         return Err(Error::usage("there is no cell: one method, price and seed at least are needed"));
     };
     let chain = first.plan.chain.chain(prior.clone())?;
-    if !enumerable(&chain) {
+    if !enumerable(prior.alphabet().len(), prior.config().length) {
         let config = prior.config();
         return Err(Error::usage(format!(
             "{}^{} sequences are too many to enumerate",

@@ -14,7 +14,7 @@ use crate::eval::histogram::Histogram;
 use crate::finetune::{Finetuning, SequenceTerminal};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
-use crate::reward::Reward;
+use crate::reward::{Multilinear, Reward, enumerable};
 use crate::store::{ModelFolder, RunFolder, RunInfo};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -139,13 +139,17 @@ impl Job<'_> {
         }
         let pool = context.pool()?;
         let chain = self.plan.chain.chain(self.prior.clone())?;
-        let terminal = SequenceTerminal::new(&chain, self.reward);
         let config = self.plan.finetune.clone();
+        let (letters, length) = (self.prior.alphabet().len(), self.prior.config().length);
+        let wanted = config.lookahead.is_some() && !self.reward.has_soft_value() && enumerable(letters, length);
+        let table = wanted.then(|| Multilinear::tabulate(self.reward, letters, length, &pool)).transpose()?;
+        let reward = table.as_ref().map_or(self.reward, |table| table as &dyn Reward);
+        let terminal = SequenceTerminal::new(&chain, reward);
         let mut training = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
         let mut watched = Watched {
             inner: &mut training,
             chain: &chain,
-            reward: self.reward,
+            reward,
             every: (config.steps / POINTS).max(1),
             seed: seed.child("watch"),
             pool: &pool,
@@ -156,12 +160,12 @@ impl Job<'_> {
             self.plan.certificate_paths, self.plan.base_paths
         ));
         let base = match self.base {
-            Some((counts, _)) => Base::counted(&chain, self.reward, counts.clone(), &pool)?,
-            None => Base::draw(&chain, self.reward, self.plan.base_paths, seed.child("base"), &pool, context)?,
+            Some((counts, _)) => Base::counted(&chain, reward, counts.clone(), &pool)?,
+            None => Base::draw(&chain, reward, self.plan.base_paths, seed.child("base"), &pool, context)?,
         };
         let control = training.control()?;
         let (count, seed) = (self.plan.certificate_paths, seed.child("certificate"));
-        let tuned = scored_paths(&chain, Some(&control), self.reward, count, seed, &pool)?;
+        let tuned = scored_paths(&chain, Some(&control), reward, count, seed, &pool)?;
         let verdict = base.certify(config.alpha, &tuned)?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };

@@ -6,6 +6,7 @@ use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
 use crate::error::{Error, Result};
 use crate::finetune::{CONTROLS, ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
+use crate::reward::enumerable;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -69,6 +70,10 @@ pub(in crate::cli) struct Tuning {
     /// Back-propagate through the last so many steps only, an approximation: earlier steps feel their own cost alone
     #[arg(long, value_name = "N")]
     pub(in crate::cli) truncate: Option<usize>,
+    /// Cut the path into stretches of so many steps that end in their last state's soft value [default: two blocks of --hold
+    /// where all sequences can be enumerated, else whole paths]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) lookahead: Option<usize>,
     /// Gradient of the divergence: landing or cost [default: landing]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) estimator: Option<String>,
@@ -91,6 +96,9 @@ pub(in crate::cli) struct Tuning {
     #[arg(long, value_name = "N")]
     pub(in crate::cli) tuning_checkpoint: Option<u64>,
 }
+
+/// Blocks of a stretch by default.
+const STRETCH: usize = 2;
 
 /// Everything that decides a fine-tune's result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -145,13 +153,18 @@ impl Tuning {
         config.truncate = self.truncate;
         config.control.dim = self.control_dim.unwrap_or(config.control.dim);
         config.control.layers = self.control_layers.unwrap_or(config.control.layers);
-        config.check()?;
         let steps = within("chain-steps", self.chain_steps.unwrap_or(prior.steps), 1..=10_000)?;
         let fitting = (1..=prior.hold).rev().find(|hold| steps.is_multiple_of(*hold)).unwrap_or(1);
         let hold = self.hold.unwrap_or(fitting);
         if hold == 0 || !steps.is_multiple_of(hold) {
             return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
         }
+        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == ObjectiveKind::Control;
+        config.lookahead = self.lookahead.or(soft.then_some(STRETCH * hold));
+        if config.lookahead.is_some() {
+            config.ramp_short = 0.0;
+        }
+        config.check()?;
         let solver = if prior.solver == SolverKind::Heun { SolverKind::Ancestral } else { prior.solver };
         let grid: Grid = prior.grid;
         Ok(Plan {

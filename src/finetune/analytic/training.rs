@@ -108,7 +108,7 @@ impl Training for AnalyticTraining<'_> {
         let (batch, steps) = (self.config.batch, self.chain.steps());
         let problem = Problem { chain: &self.chain, terminal: &self.problem, alpha: Some(self.problem.alpha) };
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
-        let method = BackProp { estimator: self.config.estimator, truncate: None };
+        let method = BackProp { estimator: self.config.estimator, ..BackProp::default() };
         let parts = self.pool.map(batch.div_ceil(SHARD), |i| {
             let (control, frozen) = (Affine::new(self.learner.params(), steps)?, Affine::new(&held, steps)?);
             let rows = SHARD.min(batch - i * SHARD);

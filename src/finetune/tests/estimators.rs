@@ -27,7 +27,7 @@ fn draws(
         var.set(&Tensor::from_vec(values, gains.len(), &Device::Cpu).unwrap()).unwrap();
     }
     let problem = Problem { chain, terminal, alpha: Some(ALPHA) };
-    let method = BackProp { estimator, truncate: None };
+    let method = BackProp { estimator, ..BackProp::default() };
     let gradient = |params: &Params, draw: u64| {
         let batch = Batch { rows: 16, total: 16, steps: chain.steps(), seed: Seed::root(17).index(draw) };
         flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch).unwrap().gradients)

@@ -136,7 +136,7 @@ pub(super) fn unrolled(
         }
         x = (base.mean + ((u + epsilon).unwrap() * base.std).unwrap()).unwrap();
     }
-    let reward = problem.terminal.reward(batch.steps, &x).unwrap().sum_all().unwrap();
+    let reward = problem.terminal.value(batch.steps, &x, problem.alpha).unwrap().sum_all().unwrap();
     let loss = match problem.alpha {
         Some(alpha) => (nats - (reward / alpha).unwrap()).unwrap(),
         None => reward.neg().unwrap(),

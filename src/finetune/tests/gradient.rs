@@ -1,8 +1,9 @@
 //! The recomputed gradient against the unrolled graph and against differences.
 
 use super::fixture::{Bent, Hills, Network, Slope, flat, unrolled};
+use crate::error::Result;
 use crate::finetune::analytic::{Affine, LinearChain, LinearQuadratic, Start};
-use crate::finetune::{BackProp, Batch, Estimator, Problem};
+use crate::finetune::{BackProp, Batch, Estimator, Problem, Terminal};
 use crate::nn::{Params, check, gradients};
 use crate::random::Seed;
 use candle_core::{Device, Tensor};
@@ -31,7 +32,7 @@ fn the_recomputed_gradient_is_that_of_the_unrolled_graph() {
             for estimator in [Estimator::Cost, Estimator::Landing] {
                 let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5));
                 let whole = flat(&gradients(&loss, &vars).unwrap());
-                let method = BackProp { estimator, truncate: None };
+                let method = BackProp { estimator, ..BackProp::default() };
                 let got = method.gradient(&problem, &control, &frozen, &vars, &batch(5)).unwrap();
                 assert!(whole.iter().any(|g| g.abs() > 0.1));
                 for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
@@ -50,7 +51,7 @@ fn the_gradient_is_the_slope_of_the_objective_on_common_noise() {
         let chain = Bent { block };
         let problem = Problem { chain: &chain, terminal: &Hills, alpha: Some(0.7) };
         for estimator in [Estimator::Cost, Estimator::Landing] {
-            let method = BackProp { estimator, truncate: None };
+            let method = BackProp { estimator, ..BackProp::default() };
             let whole = method.gradient(&problem, &control, &frozen, &params.vars(), &batch(3)).unwrap();
             for (name, var) in params.vars() {
                 let exact = whole.gradients.get(&name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
@@ -110,7 +111,7 @@ fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() 
     let frozen = Affine::held(&control.gains().unwrap()).unwrap();
     let gradient = |alpha: Option<f64>, truncate: Option<usize>| {
         let problem = Problem { chain: &chain, terminal: &problem, alpha };
-        let method = BackProp { estimator: Estimator::Cost, truncate };
+        let method = BackProp { estimator: Estimator::Cost, truncate, lookahead: None };
         // offsets of the six steps, then their slopes
         flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch(8)).unwrap().gradients)
     };
@@ -133,6 +134,49 @@ fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() 
     assert_eq!(gradient(Some(0.5), Some(6)), gradient(Some(0.5), None));
 }
 
+/// A value that depends on when it is asked.
+struct Valued;
+
+impl Terminal for Valued {
+    fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
+        self.value(k, x, None)
+    }
+
+    fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
+        Ok((x.sqr()?.sum(1)? * (alpha.unwrap_or(2.0) - k as f64))?)
+    }
+}
+
+#[test]
+fn a_stretch_ends_in_the_value_of_its_last_state() {
+    let problem = LinearQuadratic::default();
+    let chain = LinearChain::euler(&problem, Start::Frozen, 7, 1).unwrap();
+    let params = check::params();
+    Affine::new(&params, 7).unwrap();
+    check::shake(&params);
+    let control = Affine::new(&params, 7).unwrap();
+    let frozen = Affine::held(&control.gains().unwrap()).unwrap();
+    for estimator in [Estimator::Cost, Estimator::Landing] {
+        let gradient = |steps: usize, lookahead: Option<usize>| {
+            let problem = Problem { chain: &chain, terminal: &Valued, alpha: Some(0.5) };
+            let method = BackProp { estimator, truncate: None, lookahead };
+            let batch = Batch { steps, ..batch(8) };
+            // offsets of the seven steps, then their slopes
+            flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch).unwrap().gradients)
+        };
+        let (whole, cut) = (gradient(7, None), gradient(7, Some(3)));
+        assert_eq!(whole, gradient(7, Some(7)));
+        for (steps, end) in [(0..1, 1), (1..4, 4), (4..7, 7)] {
+            // the same paths, ended where the stretch ends
+            let short = gradient(end, None);
+            for k in steps.clone().chain(steps.start + 7..steps.end + 7) {
+                assert!((cut[k] - short[k]).abs() < 1e-12 && cut[k] != 0.0, "{k}: {} {}", cut[k], short[k]);
+            }
+        }
+        assert!((cut[0] - whole[0]).abs() > 1e-3);
+    }
+}
+
 #[test]
 fn a_control_that_multiplies_the_state_by_its_weights_gets_each_steps_gradient_once() {
     // the adjoint of such a step is a product with the weights themselves: it must not lead back to them
@@ -146,7 +190,7 @@ fn a_control_that_multiplies_the_state_by_its_weights_gets_each_steps_gradient_o
     for estimator in [Estimator::Cost, Estimator::Landing] {
         let loss = unrolled(&problem, &control, &frozen, estimator, &batch(8));
         let whole = flat(&gradients(&loss, &params.vars()).unwrap());
-        let method = BackProp { estimator, truncate: None };
+        let method = BackProp { estimator, ..BackProp::default() };
         let got = method.gradient(&problem, &control, &frozen, &params.vars(), &batch(8)).unwrap();
         for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
             assert!((got - whole).abs() < 1e-10, "{estimator:?}: {got} {whole}");
