@@ -27,6 +27,7 @@ mod pretrain;
 mod printer;
 mod progress;
 mod render;
+mod report;
 mod sample;
 mod score;
 mod settings;
@@ -78,6 +79,7 @@ enum Verb {
     List(list::Args),
     Models(models::Args),
     Bench(bench::Args),
+    Report(report::Args),
     Completions(completions::Args),
 }
 
@@ -97,6 +99,7 @@ impl Verb {
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
             Self::Bench(args) => bench::run(args, context),
+            Self::Report(args) => report::run(args, context),
             Self::Completions(args) => completions::run(&args, context),
         }
     }

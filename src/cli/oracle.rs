@@ -4,6 +4,8 @@ mod check;
 mod list;
 mod train;
 
+pub(super) use train::page as training_report;
+
 use super::context::Context;
 use super::input::Reading;
 use crate::error::Result;

@@ -1,6 +1,9 @@
 //! `seqtilt pretrain`
 
+mod page;
 mod quality;
+
+pub(super) use page::report;
 
 use super::check::{required, within};
 use super::context::Context;

@@ -10,4 +10,5 @@ mod hostile;
 mod oracle;
 mod pipeline;
 mod report;
+mod report_verb;
 mod resume;

@@ -1,9 +1,11 @@
 //! `seqtilt oracle train`
 
 mod card;
+mod page;
 mod report;
 mod settings;
 
+pub(in crate::cli) use page::page;
 pub(super) use settings::Args;
 
 use crate::cli::check::required;

@@ -25,26 +25,26 @@ const DRAWS: usize = 128;
 /// The distance of 1-, 2- or 3-mer spectra.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SpectrumFigures {
-    k: usize,
-    samples_to_held_out: f64,
-    train_to_held_out: f64,
+    pub(super) k: usize,
+    pub(super) samples_to_held_out: f64,
+    pub(super) train_to_held_out: f64,
 }
 
 /// What `quality.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Quality {
-    train_sequences: usize,
+    pub(super) train_sequences: usize,
     held_out_sequences: usize,
-    elbo_nats_per_token: Option<f64>,
-    elbo_standard_error: Option<f64>,
-    site_nats_per_token: Option<f64>,
-    trigram_nats_per_token: Option<f64>,
+    pub(super) elbo_nats_per_token: Option<f64>,
+    pub(super) elbo_standard_error: Option<f64>,
+    pub(super) site_nats_per_token: Option<f64>,
+    pub(super) trigram_nats_per_token: Option<f64>,
     uniform_nats_per_token: f64,
     samples: usize,
-    unique_share: f64,
-    novel_share: f64,
+    pub(super) unique_share: f64,
+    pub(super) novel_share: f64,
     mean_distance_to_train: f64,
-    spectra: Vec<SpectrumFigures>,
+    pub(super) spectra: Vec<SpectrumFigures>,
 }
 
 impl Quality {
@@ -98,8 +98,12 @@ impl Quality {
 
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::integrity("not quality figures").at(path).because(error))
+        Self::parse(&std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?, &path)
+    }
+
+    /// Figures that were read from `path`.
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| Error::integrity("not quality figures").at(path).because(error))
     }
 
     pub(super) fn card(&self, origin: &str, info: &RunInfo, shape: &PriorConfig, training: &PretrainConfig) -> String {
@@ -130,8 +134,9 @@ fn part(set: &[Sequence], count: usize) -> Vec<Sequence> {
     set.iter().step_by(step).take(count).cloned().collect()
 }
 
-impl fmt::Display for Quality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Quality {
+    /// The figures by name.
+    pub(super) fn rows(&self) -> Vec<[String; 2]> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
         let mut rows = vec![
             [
@@ -165,6 +170,12 @@ impl fmt::Display for Quality {
                 ),
             ]);
         }
-        f.write_str(&columns(&rows, ""))
+        rows
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&columns(&self.rows(), ""))
     }
 }

@@ -51,20 +51,25 @@ impl fmt::Display for Report {
     }
 }
 
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// The figures by name.
+pub(super) fn rows(held: &HeldOut) -> [[String; 2]; 4] {
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value));
+    [
+        ["rank correlation".to_owned(), number(held.spearman)],
+        ["root mean squared error".to_owned(), number(Some(held.rmse))],
+        ["mean sd of the members".to_owned(), number(held.mean_sd)],
+        ["inside mean ± 1.645 sd (90 % if the sd were the whole error)".to_owned(), share(held.coverage)],
+    ]
+}
+
 /// The held-out figures as lines.
 pub(super) fn table(held: &HeldOut) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
-    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value));
     let mut text = format!("on {} held-out sequences:\n", held.n);
-    text.push_str(&columns(
-        &[
-            ["rank correlation".to_owned(), number(held.spearman)],
-            ["root mean squared error".to_owned(), number(Some(held.rmse))],
-            ["mean sd of the members".to_owned(), number(held.mean_sd)],
-            ["inside mean ± 1.645 sd (90 % if the sd were the whole error)".to_owned(), share(held.coverage)],
-        ],
-        "  ",
-    ));
+    text.push_str(&columns(&rows(held), "  "));
     if held.by_distance.len() > 1 {
         let head = ["letters from the training set", "n", "rank correlation", "error"].map(str::to_owned);
         let rows = held
