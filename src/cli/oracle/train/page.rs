@@ -30,9 +30,9 @@ pub(in crate::cli) fn page(record: &RunRecord) -> Result<Option<Report>> {
     if let Some(plot) = loss_plot(record, "loss (standardised values)")? {
         report.section(Topic::Progress, "").add(plot);
     }
-    if let Some(held) = &figures.held_out {
-        headlines(&mut report, held);
-        let section = report.section(Topic::Trust, format!("On {} sequences that were not trained on.", held.n));
+    if let Some((held, on)) = figures.figures() {
+        headlines(&mut report, held, &on);
+        let section = report.section(Topic::Trust, "");
         let items = rows(held).into_iter().map(|[name, value]| (name, value)).collect();
         section.add(Facts { title: "Figures".to_owned(), items });
         if held.by_distance.len() > 1 {
@@ -59,11 +59,11 @@ fn warning(held: Option<&HeldOut>) -> Option<String> {
     ))
 }
 
-fn headlines(report: &mut Report, held: &HeldOut) {
+fn headlines(report: &mut Report, held: &HeldOut, on: &str) {
     if let Some(spearman) = held.spearman {
-        report.headline("rank correlation", format!("{spearman:.4}"), Some(format!("{} held-out sequences", held.n)));
+        report.headline("rank correlation", format!("{spearman:.4}"), Some(on.to_owned()));
     }
-    report.headline("root mean squared error", format!("{:.4}", held.rmse), None);
+    report.headline("root mean squared error", format!("{:.4}", held.rmse), Some(on.to_owned()));
 }
 
 fn by_distance(held: &HeldOut) -> Table {

@@ -2,6 +2,7 @@
 
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
+use crate::random::Seed;
 use crate::reward::{
     Architecture, CnnConfig, EnsembleConfig, InputNoise, Loss, Pooling, ResidualConfig, TrainConfig, TrainingSet,
 };
@@ -185,6 +186,18 @@ impl Plan {
             None if self.lower_share < 1.0 => set.at_most(set.quantile(self.lower_share)),
             None => Ok(set.clone()),
         }
+    }
+
+    /// What is held out, if anything, and what is trained on; `seed` is the root of the run's.
+    ///
+    /// # Errors
+    /// When one of the two would be too small.
+    pub(super) fn hold_out(&self, kept: &TrainingSet, seed: Seed) -> Result<(Option<TrainingSet>, TrainingSet)> {
+        if self.hold_out <= 0.0 {
+            return Ok((None, kept.clone()));
+        }
+        let (held, rest) = kept.hold_out(self.hold_out, seed.child("hold-out"))?;
+        Ok((Some(held), rest))
     }
 }
 
