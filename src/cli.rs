@@ -5,6 +5,7 @@
 //! its dispatch.
 
 mod bench;
+mod card;
 mod certify;
 mod check;
 mod completions;

@@ -2,11 +2,13 @@
 
 mod card;
 mod page;
+mod recompute;
 mod report;
 mod settings;
 
 pub(in crate::cli) use page::page;
-pub(super) use settings::Args;
+pub(in crate::cli) use recompute::recompute;
+pub(in crate::cli) use settings::Args;
 
 use crate::cli::check::required;
 use crate::cli::context::Context;

@@ -1,7 +1,7 @@
 //! How good a prior is: figures on held-out sequences, and its card.
 
 use crate::cli::printer::columns;
-use crate::diffusion::{PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
+use crate::diffusion::{Elbo, PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
 use crate::error::{Error, Result};
 use crate::eval::ngram::{CountModel, NgramModel, SiteModel};
 use crate::eval::spectrum::Spectrum;
@@ -16,6 +16,9 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 pub(super) const FILE: &str = "quality.json";
+
+/// What the card calls the bound on held-out sequences.
+pub(super) const BOUND: &str = "held-out bound";
 
 /// Held-out sequences that are scored, and sequences drawn, at most.
 const MOST: usize = 4096;
@@ -57,8 +60,8 @@ impl Quality {
     ) -> Result<Self> {
         let letters = prior.alphabet().len();
         let drawn = sample(prior, &SampleConfig::default(), MOST, seed.child("sample"), pool)?;
-        let scored = &held[..held.len().min(MOST)];
-        let bound = if scored.is_empty() { None } else { Some(elbo(prior, scored, DRAWS, seed.child("elbo"), pool)?) };
+        let scored = scored(held);
+        let bound = bound(prior, held, seed, pool)?;
         let site = SiteModel::fit(train, letters, 0.5)?;
         let trigram = NgramModel::fit(train, letters, 3, 0.5)?;
         let known: HashSet<&Sequence> = train.iter().collect();
@@ -128,6 +131,17 @@ impl Quality {
     }
 }
 
+/// The held-out sequences that figures are measured on.
+fn scored(held: &[Sequence]) -> &[Sequence] {
+    &held[..held.len().min(MOST)]
+}
+
+/// The bound on held-out sequences, where there are any; `seed` is that of all figures.
+pub(super) fn bound(prior: &Prior, held: &[Sequence], seed: Seed, pool: &Pool) -> Result<Option<Elbo>> {
+    let scored = scored(held);
+    if scored.is_empty() { Ok(None) } else { elbo(prior, scored, DRAWS, seed.child("elbo"), pool).map(Some) }
+}
+
 /// Every n-th of a set, so that about `count` are left.
 fn part(set: &[Sequence], count: usize) -> Vec<Sequence> {
     let step = (set.len() / count.max(1)).max(1);
@@ -144,7 +158,7 @@ impl Quality {
                 format!("{} sequences, {} held out", self.train_sequences, self.held_out_sequences),
             ],
             [
-                "held-out bound".to_owned(),
+                BOUND.to_owned(),
                 format!("{} ± {} nats per token", number(self.elbo_nats_per_token), number(self.elbo_standard_error)),
             ],
             ["site frequencies".to_owned(), format!("{} nats per token", number(self.site_nats_per_token))],

@@ -23,7 +23,7 @@ Interrupted? Run the same command again: it goes on from the last checkpoint and
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Args {
+pub(in crate::cli) struct Args {
     /// Measured sequences: a data set by name, or a CSV, TSV or k-mer table
     #[arg(value_name = "INPUT")]
     #[serde(skip)]
@@ -52,7 +52,7 @@ pub(in super::super) struct Args {
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Network")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Network {
+pub(in crate::cli) struct Network {
     /// Networks in the ensemble [default: 5]
     #[arg(long, value_name = "N")]
     members: Option<usize>,
@@ -84,7 +84,7 @@ pub(in super::super) struct Network {
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Training")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Training {
+pub(in crate::cli) struct Training {
     /// Passes over the data [default: 20]
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -150,6 +150,10 @@ pub(super) struct Plan {
 }
 
 impl Args {
+    pub(in crate::cli) fn input(&self) -> &str {
+        &self.input
+    }
+
     /// Fills the defaults in and checks what belongs together.
     ///
     /// # Errors
