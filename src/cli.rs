@@ -5,6 +5,7 @@
 //! its dispatch.
 
 mod bench;
+mod card;
 mod certify;
 mod check;
 mod completions;
@@ -27,6 +28,7 @@ mod pretrain;
 mod printer;
 mod progress;
 mod render;
+mod report;
 mod sample;
 mod score;
 mod settings;
@@ -78,6 +80,7 @@ enum Verb {
     List(list::Args),
     Models(models::Args),
     Bench(bench::Args),
+    Report(report::Args),
     Completions(completions::Args),
 }
 
@@ -97,6 +100,7 @@ impl Verb {
             Self::List(args) => list::run(&args, context),
             Self::Models(args) => models::run(&args, context),
             Self::Bench(args) => bench::run(args, context),
+            Self::Report(args) => report::run(args, context),
             Self::Completions(args) => completions::run(&args, context),
         }
     }

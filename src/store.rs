@@ -12,6 +12,7 @@ mod hash;
 mod manifest;
 mod metrics;
 mod model;
+mod record;
 mod run;
 mod tensors;
 
@@ -21,5 +22,6 @@ pub use embedded::{inspect_model, open_model};
 pub use hash::{Sha256, sha256, sha256_file};
 pub use manifest::{FileHash, Manifest};
 pub use model::ModelFolder;
+pub use record::RunRecord;
 pub use run::{RunFolder, RunInfo, RunState};
 pub use tensors::{Tensors, decode_tensors, encode_tensors};

@@ -9,6 +9,8 @@ mod rows;
 #[cfg(test)]
 mod toy;
 
+pub(super) use folder::is_benchmark;
+
 use super::context::Context;
 use crate::error::Result;
 

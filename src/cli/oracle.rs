@@ -4,6 +4,8 @@ mod check;
 mod list;
 mod train;
 
+pub(super) use train::{Args as TrainArgs, page as training_report, recompute};
+
 use super::context::Context;
 use super::input::Reading;
 use crate::error::Result;
@@ -30,6 +32,16 @@ enum Action {
     Train(Box<train::Args>),
     Check(Box<check::Args>),
     List(list::Args),
+}
+
+impl Args {
+    /// The settings of `oracle train`, if that is what was asked for.
+    pub(super) fn training(self) -> Option<TrainArgs> {
+        match self.action {
+            Action::Train(args) => Some(*args),
+            Action::Check(_) | Action::List(_) => None,
+        }
+    }
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {

@@ -1,6 +1,11 @@
 //! `seqtilt pretrain`
 
+mod page;
 mod quality;
+mod recompute;
+
+pub(super) use page::report;
+pub(super) use recompute::recompute;
 
 use super::check::{required, within};
 use super::context::Context;
@@ -156,6 +161,22 @@ impl Args {
         config.check()?;
         Ok(config)
     }
+
+    pub(super) fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// The share that is held out.
+    fn share(&self) -> Result<f64> {
+        within("hold-out", self.hold_out.unwrap_or(0.05), 0.0..=0.5)
+    }
+
+    /// The sequences that may be seen at all.
+    fn kept(&self, records: &Records) -> Result<Vec<Sequence>> {
+        let Some(most) = self.value_below else { return Ok(records.sequences()) };
+        let rows = records.sequences().into_iter().zip(records.values()?);
+        Ok(rows.filter(|(_, value)| *value <= most).map(|(sequence, _)| sequence).collect())
+    }
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -163,17 +184,10 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["pretrain"], args)?;
     let out = required("pretrain", "out", args.out.clone())?;
     let every = within("checkpoint-every", args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?;
-    let share = within("hold-out", args.hold_out.unwrap_or(0.05), 0.0..=0.5)?;
+    let share = args.share()?;
     let training = args.training()?;
     let records = args.reading.records(&input, context)?;
-    let kept: Vec<Sequence> = match args.value_below {
-        None => records.sequences(),
-        Some(most) => {
-            let values = records.values()?;
-            let rows = records.sequences().into_iter().zip(values);
-            rows.filter(|(_, value)| *value <= most).map(|(sequence, _)| sequence).collect()
-        }
-    };
+    let kept = args.kept(&records)?;
     let length = one_length(&kept)?;
     let shape = args.shape(&records.alphabet, length)?;
     let recorded =

@@ -213,13 +213,13 @@ impl Report {
     /// Reads what [`Self::to_json`] wrote.
     ///
     /// # Errors
-    /// When the text is not a report; the error carries line and column.
+    /// An integrity error when the text is not a report; it carries line and column.
     pub fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|source| {
-            Error::data(format!("not a report: {source}"))
+            Error::integrity(format!("not a report: {source}"))
                 .line(source.line() as u64)
                 .column(source.column() as u64)
-                .hint("make it again with `seqtilt report RUN`")
+                .hint("the file was changed after a run wrote it; the command of that run makes it again")
         })
     }
 }

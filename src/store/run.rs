@@ -5,6 +5,7 @@ use super::checkpoint::{Checkpoint, Mark};
 use super::diff::differences;
 use super::manifest::{FileHash, from_json, to_json};
 use super::metrics::Metrics;
+use super::record::{DONE, Done, RUN, RunRecord};
 use super::{Tensors, write_atomic};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,6 @@ use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
 const LOCK: &str = ".lock";
-const RUN: &str = "run.json";
-const DONE: &str = "done.json";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const TIMING: &str = "timing.json";
@@ -86,12 +85,6 @@ pub struct RunFolder {
     lock: File,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Done {
-    format: u32,
-    files: BTreeMap<String, FileHash>,
-}
-
 impl RunFolder {
     /// Makes the folder, or opens one that was begun with the same `info`.
     ///
@@ -118,7 +111,7 @@ impl RunFolder {
         };
         let state = match begun {
             true if path.join(DONE).exists() => {
-                check_done(&path)?;
+                RunRecord::open(&path)?.map_or(Ok(()), |record| record.check())?;
                 remove_checkpoint(&path)?;
                 RunState::Finished
             }
@@ -292,23 +285,6 @@ fn read_checkpoint(folder: &Path) -> Result<Option<Checkpoint>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", path, error)),
     }
-}
-
-fn check_done(folder: &Path) -> Result<()> {
-    let path = folder.join(DONE);
-    let bytes = fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
-    let done: Done = from_json(&bytes, &path)?;
-    for (name, hash) in &done.files {
-        let file = folder.join(name);
-        let bytes = fs::read(&file).map_err(|error| {
-            Error::integrity(format!("`{name}` of this complete run is missing"))
-                .at(&file)
-                .because(error)
-                .hint(format!("remove `{}` to run it again", path.display()))
-        })?;
-        hash.check(&bytes, &file)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

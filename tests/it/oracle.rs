@@ -156,3 +156,31 @@ fn a_reward_learns_the_lower_half_of_tfbind8() {
     // half of the library is mostly noise of the assay: 0.35 here, 0.45 from all of the lower half
     assert!(figures.spearman.unwrap() > 0.25, "{figures:?}");
 }
+
+#[test]
+fn where_nothing_is_held_out_the_card_says_how_well_the_values_are_fitted() {
+    let dir = folder();
+    let dir = dir.path();
+    let answer = seqtilt(dir, &format!("{TRAIN} --hold-out 0 --out fit --json"));
+    let report: serde_json::Value = serde_json::from_str(&answer.data).unwrap();
+    assert_eq!((&report["held_out"], &report["fitted"]["n"]), (&serde_json::Value::Null, &256.into()), "{report}");
+    // the figures are those of its scores against the table
+    let column = |command: &str| -> Vec<f64> {
+        let rows = seqtilt(dir, command).data;
+        rows.lines().skip(1).map(|row| row.split(',').nth(2).unwrap().parse().unwrap()).collect()
+    };
+    let (scores, values) = (column("score v.csv --oracle model:fit"), column("score v.csv --oracle table:v.csv"));
+    let square = scores.iter().zip(&values).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 256.0;
+    let error = report["fitted"]["rmse"].as_f64().unwrap();
+    assert!((error - square.sqrt()).abs() < 1e-9, "{error} against {}", square.sqrt());
+    let card = std::fs::read_to_string(dir.join("fit/CARD.md")).unwrap();
+    let says = [
+        "nothing was held out: how good it is on new sequences is not known",
+        "on the 256 sequences that it was trained on:",
+        &format!("root mean squared error                                       {error:.4}"),
+        "The figures say how well it stands in for the values it was trained on",
+    ];
+    assert!(says.iter().all(|line| card.contains(line)), "{card}");
+    let again = seqtilt(dir, &format!("{TRAIN} --hold-out 0 --out fit --json"));
+    assert_eq!(again.data, answer.data);
+}

@@ -58,6 +58,11 @@ impl BenchFolder {
     }
 }
 
+/// Whether a folder is one of a benchmark.
+pub(in crate::cli) fn is_benchmark(path: &Path) -> bool {
+    path.join(MARK).is_file()
+}
+
 /// Does the work of a cell unless it is complete, and keeps the seconds that it took, over all attempts, beside its results.
 ///
 /// # Errors
@@ -90,6 +95,7 @@ mod tests {
         let folder = BenchFolder::open(&path, "exact").unwrap();
         folder.write("results.json", b"{}").unwrap();
         assert!(BenchFolder::open(&path, "exact").is_ok());
+        assert!(is_benchmark(&path) && !is_benchmark(temporary.path()));
         assert!(BenchFolder::open(&path, "other").unwrap_err().message().contains("another benchmark"));
         let foreign = temporary.path().join("foreign");
         std::fs::create_dir(&foreign).unwrap();

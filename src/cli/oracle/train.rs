@@ -1,17 +1,21 @@
 //! `seqtilt oracle train`
 
 mod card;
+mod page;
+mod recompute;
 mod report;
 mod settings;
 
-pub(super) use settings::Args;
+pub(in crate::cli) use page::page;
+pub(in crate::cli) use recompute::recompute;
+pub(in crate::cli) use settings::Args;
 
 use crate::cli::check::required;
 use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::{Oracle, Table};
-use crate::reward::{Ensemble, Trainer, TrainingSet, held_out};
+use crate::reward::{Ensemble, HeldOut, Trainer, TrainingSet, held_out};
 use crate::sequence::nearest;
 use crate::store::{RunFolder, RunInfo};
 use report::{Report, Trained};
@@ -39,7 +43,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let records = args.reading.records(&input, context)?;
     let all = TrainingSet::from_records(&records)?;
     let kept = plan.filter(&all)?;
-    let data = Table::new("training data", kept.domain().alphabet.clone(), pairs(&kept))?.info().fingerprint.clone();
+    let data = fingerprint(&kept)?;
     let info = RunInfo::new("oracle train", context.seed_number, &Recorded { input: &input, plan: &plan })?
         .with_version("training data", data.clone());
     let mut run = RunFolder::open(&out, &info)?;
@@ -48,12 +52,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         return context.emit(&read_report(&out)?);
     }
     let seed = context.seed();
-    let (held, rest) = if plan.hold_out > 0.0 {
-        let (held, rest) = kept.hold_out(plan.hold_out, seed.child("hold-out"))?;
-        (Some(held), rest)
-    } else {
-        (None, kept.clone())
-    };
+    let (held, rest) = plan.hold_out(&kept, seed)?;
     let name = out.file_name().map_or_else(|| "reward".into(), |name| name.to_string_lossy().into_owned());
     let pool = Pool::new(context.threads.min(plan.ensemble.members.max(1)))?;
     let trainer =
@@ -68,6 +67,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         trained: Trained::on(&rest),
         left_out: all.len() - kept.len(),
         held_out: held.as_ref().map(|held| figures(&ensemble, held, &rest)).transpose()?,
+        fitted: if held.is_none() { Some(fit(&ensemble, &rest)?) } else { None },
     };
     let text = serde_json::to_vec_pretty(&report)
         .map_err(|error| Error::data("the report cannot be written as JSON").because(error))?;
@@ -79,12 +79,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     context.emit(&report)
 }
 
-fn pairs(set: &TrainingSet) -> impl Iterator<Item = (crate::sequence::Sequence, f64)> {
-    set.sequences().iter().cloned().zip(set.values().iter().copied())
+/// What identifies the data after filtering.
+fn fingerprint(kept: &TrainingSet) -> Result<String> {
+    let pairs = kept.sequences().iter().cloned().zip(kept.values().iter().copied());
+    Ok(Table::new("training data", kept.domain().alphabet.clone(), pairs)?.info().fingerprint.clone())
 }
 
 /// What the ensemble says about sequences that it has not seen.
-fn figures(ensemble: &Ensemble, held: &TrainingSet, rest: &TrainingSet) -> Result<crate::reward::HeldOut> {
+fn figures(ensemble: &Ensemble, held: &TrainingSet, rest: &TrainingSet) -> Result<HeldOut> {
     let cheap = held.len().saturating_mul(rest.len()).saturating_mul(held.domain().length) <= CHEAP;
     let distances: Vec<usize> = if cheap {
         let found = held.sequences().iter().filter_map(|sequence| nearest(sequence, rest.sequences()));
@@ -93,6 +95,11 @@ fn figures(ensemble: &Ensemble, held: &TrainingSet, rest: &TrainingSet) -> Resul
         Vec::new()
     };
     held_out(&ensemble.predict(held.sequences())?, held.values(), &distances)
+}
+
+/// What the ensemble says about the very sequences that it was trained on.
+fn fit(ensemble: &Ensemble, set: &TrainingSet) -> Result<HeldOut> {
+    held_out(&ensemble.predict(set.sequences())?, set.values(), &[])
 }
 
 fn read_report(out: &Path) -> Result<Report> {

@@ -1,7 +1,7 @@
 //! How good a prior is: figures on held-out sequences, and its card.
 
 use crate::cli::printer::columns;
-use crate::diffusion::{PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
+use crate::diffusion::{Elbo, PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
 use crate::error::{Error, Result};
 use crate::eval::ngram::{CountModel, NgramModel, SiteModel};
 use crate::eval::spectrum::Spectrum;
@@ -17,6 +17,9 @@ use std::path::Path;
 
 pub(super) const FILE: &str = "quality.json";
 
+/// What the card calls the bound on held-out sequences.
+pub(super) const BOUND: &str = "held-out bound";
+
 /// Held-out sequences that are scored, and sequences drawn, at most.
 const MOST: usize = 4096;
 /// Noise levels per sequence behind the bound.
@@ -25,26 +28,26 @@ const DRAWS: usize = 128;
 /// The distance of 1-, 2- or 3-mer spectra.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SpectrumFigures {
-    k: usize,
-    samples_to_held_out: f64,
-    train_to_held_out: f64,
+    pub(super) k: usize,
+    pub(super) samples_to_held_out: f64,
+    pub(super) train_to_held_out: f64,
 }
 
 /// What `quality.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Quality {
-    train_sequences: usize,
+    pub(super) train_sequences: usize,
     held_out_sequences: usize,
-    elbo_nats_per_token: Option<f64>,
-    elbo_standard_error: Option<f64>,
-    site_nats_per_token: Option<f64>,
-    trigram_nats_per_token: Option<f64>,
+    pub(super) elbo_nats_per_token: Option<f64>,
+    pub(super) elbo_standard_error: Option<f64>,
+    pub(super) site_nats_per_token: Option<f64>,
+    pub(super) trigram_nats_per_token: Option<f64>,
     uniform_nats_per_token: f64,
     samples: usize,
-    unique_share: f64,
-    novel_share: f64,
+    pub(super) unique_share: f64,
+    pub(super) novel_share: f64,
     mean_distance_to_train: f64,
-    spectra: Vec<SpectrumFigures>,
+    pub(super) spectra: Vec<SpectrumFigures>,
 }
 
 impl Quality {
@@ -57,8 +60,8 @@ impl Quality {
     ) -> Result<Self> {
         let letters = prior.alphabet().len();
         let drawn = sample(prior, &SampleConfig::default(), MOST, seed.child("sample"), pool)?;
-        let scored = &held[..held.len().min(MOST)];
-        let bound = if scored.is_empty() { None } else { Some(elbo(prior, scored, DRAWS, seed.child("elbo"), pool)?) };
+        let scored = scored(held);
+        let bound = bound(prior, held, seed, pool)?;
         let site = SiteModel::fit(train, letters, 0.5)?;
         let trigram = NgramModel::fit(train, letters, 3, 0.5)?;
         let known: HashSet<&Sequence> = train.iter().collect();
@@ -98,8 +101,12 @@ impl Quality {
 
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::integrity("not quality figures").at(path).because(error))
+        Self::parse(&std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?, &path)
+    }
+
+    /// Figures that were read from `path`.
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| Error::integrity("not quality figures").at(path).because(error))
     }
 
     pub(super) fn card(&self, origin: &str, info: &RunInfo, shape: &PriorConfig, training: &PretrainConfig) -> String {
@@ -124,14 +131,26 @@ impl Quality {
     }
 }
 
+/// The held-out sequences that figures are measured on.
+fn scored(held: &[Sequence]) -> &[Sequence] {
+    &held[..held.len().min(MOST)]
+}
+
+/// The bound on held-out sequences, where there are any; `seed` is that of all figures.
+pub(super) fn bound(prior: &Prior, held: &[Sequence], seed: Seed, pool: &Pool) -> Result<Option<Elbo>> {
+    let scored = scored(held);
+    if scored.is_empty() { Ok(None) } else { elbo(prior, scored, DRAWS, seed.child("elbo"), pool).map(Some) }
+}
+
 /// Every n-th of a set, so that about `count` are left.
 fn part(set: &[Sequence], count: usize) -> Vec<Sequence> {
     let step = (set.len() / count.max(1)).max(1);
     set.iter().step_by(step).take(count).cloned().collect()
 }
 
-impl fmt::Display for Quality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Quality {
+    /// The figures by name.
+    pub(super) fn rows(&self) -> Vec<[String; 2]> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
         let mut rows = vec![
             [
@@ -139,7 +158,7 @@ impl fmt::Display for Quality {
                 format!("{} sequences, {} held out", self.train_sequences, self.held_out_sequences),
             ],
             [
-                "held-out bound".to_owned(),
+                BOUND.to_owned(),
                 format!("{} ± {} nats per token", number(self.elbo_nats_per_token), number(self.elbo_standard_error)),
             ],
             ["site frequencies".to_owned(), format!("{} nats per token", number(self.site_nats_per_token))],
@@ -165,6 +184,12 @@ impl fmt::Display for Quality {
                 ),
             ]);
         }
-        f.write_str(&columns(&rows, ""))
+        rows
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&columns(&self.rows(), ""))
     }
 }

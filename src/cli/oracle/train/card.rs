@@ -1,14 +1,16 @@
 //! The card of a trained reward.
 
-use super::report::{self, Report};
+use super::report::Report;
 use super::settings::{Args, Plan};
 use crate::reward::Ensemble;
+
+/// What the card calls the fingerprint of its data.
+pub(super) const DATA: &str = "training data after filtering";
 
 /// `CARD.md`: what it is, how to make it again, how good it is, what it is not good for.
 pub(super) fn text(input: &str, args: &Args, plan: &Plan, report: &Report, ensemble: &Ensemble) -> String {
     let domain = ensemble.domain();
     let config = ensemble.config();
-    let figures = report.held_out.as_ref().map_or_else(|| "Nothing was held out.\n".to_owned(), report::table);
     format!(
         "# {name}\n\n\
          An ensemble of {members} networks (`{architecture}`) that predicts the value of a sequence of {length} letters\n\
@@ -16,14 +18,14 @@ pub(super) fn text(input: &str, args: &Args, plan: &Plan, report: &Report, ensem
          ## Made by\n\n```sh\n{command}\n```\n\n\
          On the CPU the same command gives the same weights, whatever the number of threads.\n\n\
          - seqtilt {version}, seed {seed}\n\
-         - training data after filtering: `{data}`\n\
+         - {DATA}: `{data}`\n\
          - {sequences} sequences with values {least} to {greatest}; {left_out} of higher value were left out\n\n\
          ## How good\n\n```text\n{figures}```\n\n\
          ## Licence\n\n\
          The weights derive from the training data; its licence and citation apply (`seqtilt data list --json`).\n\n\
          ## Limits\n\n\
          Predictions beyond the training values and far from the training sequences are guesses; the members' spread\n\
-         is about what the data leave open, not about noise in the measurements.{hold_out}\n",
+         is about what the data leave open, not about noise in the measurements.\n{hold_out}\n",
         name = crate::reward::Reward::name(ensemble),
         members = config.members,
         architecture = config.architecture.name(),
@@ -37,7 +39,12 @@ pub(super) fn text(input: &str, args: &Args, plan: &Plan, report: &Report, ensem
         least = report.trained.least,
         greatest = report.trained.greatest,
         left_out = report.left_out,
-        hold_out = if plan.hold_out > 0.0 { "\nThe held-out sequences were not trained on." } else { "" },
+        figures = report.table(),
+        hold_out = if plan.hold_out > 0.0 {
+            "The held-out sequences were not trained on."
+        } else {
+            "The figures say how well it stands in for the values it was trained on, and nothing of other sequences."
+        },
     )
 }
 

@@ -5,6 +5,11 @@ use crate::reward::{HeldOut, TrainingSet};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// What cards and reports call the rank correlation of predictions and values.
+pub(super) const SPEARMAN: &str = "rank correlation";
+/// And the error of the predictions.
+pub(super) const RMSE: &str = "root mean squared error";
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     /// How the trained reward is named.
@@ -19,6 +24,28 @@ pub(super) struct Report {
     /// Distinct sequences left out by --value-below or --lower-share.
     pub(super) left_out: usize,
     pub(super) held_out: Option<HeldOut>,
+    /// The figures on the sequences that were trained on, where none were held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fitted: Option<HeldOut>,
+}
+
+impl Report {
+    /// The figures, and what they were measured on.
+    pub(super) fn figures(&self) -> Option<(&HeldOut, String)> {
+        let held = self.held_out.as_ref().map(|held| (held, format!("on {} held-out sequences", held.n)));
+        let fitted = |fit: &HeldOut| format!("on the {} sequences that it was trained on", fit.n);
+        held.or_else(|| self.fitted.as_ref().map(|fit| (fit, fitted(fit))))
+    }
+
+    /// The figures as lines.
+    pub(super) fn table(&self) -> String {
+        let unheld = if self.held_out.is_none() {
+            "nothing was held out: how good it is on new sequences is not known\n"
+        } else {
+            ""
+        };
+        unheld.to_owned() + &self.figures().map_or_else(String::new, |(figures, on)| table(figures, &on))
+    }
 }
 
 /// What the networks saw.
@@ -44,27 +71,28 @@ impl fmt::Display for Report {
         if self.left_out > 0 {
             writeln!(f, "{} sequences of higher value were left out and not looked at", self.left_out)?;
         }
-        let Some(held) = &self.held_out else {
-            return writeln!(f, "nothing was held out: how good it is is not known");
-        };
-        write!(f, "{}", table(held))
+        f.write_str(&self.table())
     }
 }
 
-/// The held-out figures as lines.
-pub(super) fn table(held: &HeldOut) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// The figures by name.
+pub(super) fn rows(held: &HeldOut) -> [[String; 2]; 4] {
     let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value));
-    let mut text = format!("on {} held-out sequences:\n", held.n);
-    text.push_str(&columns(
-        &[
-            ["rank correlation".to_owned(), number(held.spearman)],
-            ["root mean squared error".to_owned(), number(Some(held.rmse))],
-            ["mean sd of the members".to_owned(), number(held.mean_sd)],
-            ["inside mean ± 1.645 sd (90 % if the sd were the whole error)".to_owned(), share(held.coverage)],
-        ],
-        "  ",
-    ));
+    [
+        [SPEARMAN.to_owned(), number(held.spearman)],
+        [RMSE.to_owned(), number(Some(held.rmse))],
+        ["mean sd of the members".to_owned(), number(held.mean_sd)],
+        ["inside mean ± 1.645 sd (90 % if the sd were the whole error)".to_owned(), share(held.coverage)],
+    ]
+}
+
+fn table(held: &HeldOut, on: &str) -> String {
+    let mut text = format!("{on}:\n");
+    text.push_str(&columns(&rows(held), "  "));
     if held.by_distance.len() > 1 {
         let head = ["letters from the training set", "n", "rank correlation", "error"].map(str::to_owned);
         let rows = held

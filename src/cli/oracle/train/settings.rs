@@ -2,6 +2,7 @@
 
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
+use crate::random::Seed;
 use crate::reward::{
     Architecture, CnnConfig, EnsembleConfig, InputNoise, Loss, Pooling, ResidualConfig, TrainConfig, TrainingSet,
 };
@@ -22,7 +23,7 @@ Interrupted? Run the same command again: it goes on from the last checkpoint and
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Args {
+pub(in crate::cli) struct Args {
     /// Measured sequences: a data set by name, or a CSV, TSV or k-mer table
     #[arg(value_name = "INPUT")]
     #[serde(skip)]
@@ -51,7 +52,7 @@ pub(in super::super) struct Args {
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Network")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Network {
+pub(in crate::cli) struct Network {
     /// Networks in the ensemble [default: 5]
     #[arg(long, value_name = "N")]
     members: Option<usize>,
@@ -83,7 +84,7 @@ pub(in super::super) struct Network {
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Training")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(in super::super) struct Training {
+pub(in crate::cli) struct Training {
     /// Passes over the data [default: 20]
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -149,6 +150,10 @@ pub(super) struct Plan {
 }
 
 impl Args {
+    pub(in crate::cli) fn input(&self) -> &str {
+        &self.input
+    }
+
     /// Fills the defaults in and checks what belongs together.
     ///
     /// # Errors
@@ -185,6 +190,18 @@ impl Plan {
             None if self.lower_share < 1.0 => set.at_most(set.quantile(self.lower_share)),
             None => Ok(set.clone()),
         }
+    }
+
+    /// What is held out, if anything, and what is trained on; `seed` is the root of the run's.
+    ///
+    /// # Errors
+    /// When one of the two would be too small.
+    pub(super) fn hold_out(&self, kept: &TrainingSet, seed: Seed) -> Result<(Option<TrainingSet>, TrainingSet)> {
+        if self.hold_out <= 0.0 {
+            return Ok((None, kept.clone()));
+        }
+        let (held, rest) = kept.hold_out(self.hold_out, seed.child("hold-out"))?;
+        Ok((Some(held), rest))
     }
 }
 
