@@ -54,8 +54,14 @@ pub struct Multilinear {
     single: Arc<Halves<f32>>,
     double: Arc<Halves<f64>>,
     values: Arc<Vec<f64>>,
-    /// The table of exp((r − max r)/α) for the α that was asked for last.
-    tilted: Arc<Mutex<Option<(f64, Arc<Self>)>>>,
+    tilted: Arc<Mutex<Option<Tilted>>>,
+}
+
+/// The table of exp((r − max r)/α) for the α that was asked for last.
+#[derive(Clone, Debug)]
+struct Tilted {
+    alpha: f64,
+    table: Arc<Multilinear>,
 }
 
 impl Multilinear {
@@ -127,13 +133,13 @@ impl Multilinear {
     /// The table of exp((r − max r)/α).
     fn tilt(&self, alpha: f64) -> Result<Arc<Self>> {
         let mut kept = self.tilted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, table)) = kept.as_ref().filter(|(of, _)| of.to_bits() == alpha.to_bits()) {
-            return Ok(table.clone());
+        if let Some(tilted) = kept.as_ref().filter(|tilted| tilted.alpha.to_bits() == alpha.to_bits()) {
+            return Ok(tilted.table.clone());
         }
         let most = self.most();
         let values: Vec<f64> = self.values.iter().map(|value| ((value - most) / alpha).exp()).collect();
         let table = Arc::new(Self::new(self.name.clone(), &values, self.letters, self.length)?);
-        *kept = Some((alpha, table.clone()));
+        *kept = Some(Tilted { alpha, table: table.clone() });
         Ok(table)
     }
 
