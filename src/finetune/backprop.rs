@@ -54,8 +54,8 @@ pub struct BackProp {
 pub struct ShardGradient {
     /// Gradients of the loss `−J / α` (or `−E[r]` without a divergence), already divided by the batch.
     pub gradients: Gradients,
-    /// Relaxed rewards, or values, of the last states per row.
-    pub reward: Vec<f64>,
+    /// Values of the last states per row: the relaxed reward, or the soft value where it is known.
+    pub value: Vec<f64>,
     /// Path log-ratios per row.
     pub log_ratio: Vec<f64>,
     /// Quadratic costs per row.
@@ -93,7 +93,7 @@ impl BackProp {
             let (_, mut inputs) = gradients_with(&(value.sum_all()? * -reward_weight)?, &[], &[&x])?;
             Ok((value, inputs.remove(0)))
         };
-        let (reward, mut adjoint) = value(batch.steps, rollout.last())?;
+        let (last_value, mut adjoint) = value(batch.steps, rollout.last())?;
         let stretch = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block));
         let mut total: Option<Gradients> = None;
         let mut after = rollout.states.pop();
@@ -127,8 +127,8 @@ impl BackProp {
             }
         }
         let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
-        let reward = per_row(&reward.detach())?;
-        Ok(ShardGradient { gradients, reward, log_ratio: rollout.log_ratio, cost: rollout.cost })
+        let value = per_row(&last_value.detach())?;
+        Ok(ShardGradient { gradients, value, log_ratio: rollout.log_ratio, cost: rollout.cost })
     }
 }
 

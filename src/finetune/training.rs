@@ -237,24 +237,24 @@ impl Training for Finetuning<'_> {
             let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
             method.gradient(&problem, &control, &frozen, &vars, &part)
         })?;
-        let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
+        let (mut value, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
         for part in parts {
-            reward += part.reward.iter().sum::<f64>() / batch as f64;
+            value += part.value.iter().sum::<f64>() / batch as f64;
             cost += part.cost.iter().sum::<f64>() / batch as f64;
             all.push(part.gradients);
         }
-        if !(reward.is_finite() && cost.is_finite()) {
+        if !(value.is_finite() && cost.is_finite()) {
             return Err(Error::device(format!(
-                "reward {reward} or divergence {cost} is not finite at step {}",
+                "value {value} or divergence {cost} is not finite at step {}",
                 self.done() + 1
             ))
             .hint("lower the learning rate or raise alpha"));
         }
         let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
         Ok(vec![
-            ("reward", reward),
+            ("value", value),
             ("path_kl", cost),
-            ("objective", reward - alpha * cost),
+            ("objective", value - alpha * cost),
             ("alpha", alpha),
             ("steps", steps as f64),
             ("gradient_norm", norm),

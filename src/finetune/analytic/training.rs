@@ -117,7 +117,7 @@ impl Training for AnalyticTraining<'_> {
         })?;
         let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
         for part in parts {
-            reward += part.reward.iter().sum::<f64>() / batch as f64;
+            reward += part.value.iter().sum::<f64>() / batch as f64;
             cost += part.cost.iter().sum::<f64>() / batch as f64;
             all.push(part.gradients);
         }
