@@ -42,6 +42,11 @@ All sequences are enumerated, so every sampler is scored against the exact tilt 
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("alpha", |arg| arg.hide(true)), mut_arg("objective", |arg| arg.hide(true)))]
+#[command(mut_arg("control_dim", |arg| arg.help("Width of the control network [default: 512]")))]
+#[command(mut_arg("chain_steps", |arg| arg.help("Steps of the chain, K [default: 192]")))]
+#[command(mut_arg("hold", |arg| arg.help("Steps between two calls of the prior's network [default: 8]")))]
+#[command(mut_arg("tuning_steps", |arg| arg.help("Optimiser steps [default: 300]")))]
+#[command(mut_arg("tuning_rate", |arg| arg.help("Peak learning rate of the control [default: 0.2]")))]
 #[command(mut_arg("certificate_paths", |arg| arg.help("Paths of the tuned chain behind a certificate [default: 200000]")))]
 #[command(mut_arg("base_paths", |arg| arg.help("Paths of the base chain, drawn once for all cells [default: 2000000]")))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -154,6 +159,11 @@ fn cells(args: &Args, prior: &crate::diffusion::Prior) -> Result<Vec<Cell>> {
     for method in &methods {
         for alpha in &alphas {
             let tuning = Tuning {
+                control_dim: args.tuning.control_dim.or(Some(512)),
+                chain_steps: args.tuning.chain_steps.or(Some(192)),
+                hold: args.tuning.hold.or(args.tuning.chain_steps.is_none().then_some(8)),
+                tuning_steps: args.tuning.tuning_steps.or(Some(300)),
+                tuning_rate: args.tuning.tuning_rate.or(args.tuning.control.is_none().then_some(0.2)),
                 alpha: Some(positive("alphas", *alpha)?),
                 objective: Some(method.clone()),
                 certificate_paths: args.tuning.certificate_paths.or(Some(200_000)),
