@@ -138,6 +138,13 @@ impl PriorConfig {
                 self.schedule.get().log_snr(0.0)
             )));
         }
+        let warp = self.warp.range();
+        if !(warp.0 <= first + 1e-6 && warp.1 >= last - 1e-6) {
+            return Err(Error::usage(format!(
+                "`warp` covers {:.2} to {:.2}; the walk goes from {first:.2} to {last:.2}",
+                warp.0, warp.1
+            )));
+        }
         if !(first..last).contains(&self.start_log_snr) {
             let got = self.start_log_snr;
             return Err(Error::usage(format!("`start-log-snr` is {got}; {first:.2} to below {last:.2} is accepted")));

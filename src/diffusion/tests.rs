@@ -78,6 +78,14 @@ fn assert_law(samples: &[Sequence], law: [f64; 4], what: &str) {
 }
 
 #[test]
+fn a_profile_that_ends_before_the_walk_is_refused() {
+    let mut config = PriorConfig::new(&Alphabet::dna(), 4);
+    config.decode_log_snr = 2.0;
+    let error = config.check().unwrap_err();
+    assert_eq!(error.message(), "`warp` covers -10.00 to 1.25; the walk goes from -10.00 to 2.00");
+}
+
+#[test]
 fn a_silent_denoiser_is_exactly_uniform() {
     let pool = Pool::new(1).unwrap();
     let silent = prior("ACGT", 4, Independent(vec![0.0; 4]));
