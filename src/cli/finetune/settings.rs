@@ -116,7 +116,8 @@ impl Tuning {
     pub(in crate::cli) fn quick(alpha: f64) -> Self {
         Self {
             alpha: Some(alpha),
-            tuning_steps: Some(200),
+            tuning_steps: Some(140),
+            tuning_rate: Some(0.2),
             paths: Some(192),
             certificate_paths: Some(10_000),
             base_paths: Some(20_000),

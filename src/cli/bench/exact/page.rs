@@ -26,7 +26,7 @@ pub(super) fn report(results: &Results, outcomes: &[Outcome]) -> Report {
         Report::new("seqtilt bench exact", format!("How far is {from} from the exact optimum, by method and price?"));
     for group in &results.summary {
         let label = format!("KL to the optimum (nats), {} at {}", group.method, group.parameters["alpha"]);
-        let seeds = format!("{} seeds", group.seeds.len());
+        let seeds = format!("{} seed{}", group.seeds.len(), if group.seeds.len() == 1 { "" } else { "s" });
         report.headline(&label, group.text("gap_nats", 3), Some(seeds));
     }
     let unreliable = outcomes.iter().filter(|o| !o.verdict.certificate.is_reliable()).count();
