@@ -1,7 +1,7 @@
 //! Certificates of controlled chains against exact optima.
 
 use candle_core::{DType, Device, Tensor};
-use seqtilt::diffusion::{Decode, Denoiser, DiffusionChain, Embedding, Grid, Prior, PriorConfig, SolverKind};
+use seqtilt::diffusion::{Decode, Denoiser, DiffusionChain, Embedding, Grid, Prior, PriorConfig, SolverKind, Warp};
 use seqtilt::eval::certificate::{Certificate, PathSample};
 use seqtilt::eval::exact::Tilt;
 use seqtilt::finetune::analytic::{Affine, Gain, LinearChain, LinearQuadratic, Start, best, outcome};
@@ -94,6 +94,7 @@ fn the_exact_change_of_logits_for_independent_letters_reaches_the_tilt() {
     config.embedding = Embedding::Simplex;
     config.embedding_dim = 2;
     config.decode_log_snr = 2.0;
+    config.warp = Warp::new(config.range().0, config.decode_log_snr, 48);
     let none = Params::trainable(Seed::root(1), DType::F64, &Device::Cpu);
     let prior = Prior::with_denoiser(&config, &none, Box::new(Pair([[0.49, 0.21], [0.21, 0.09]]))).unwrap();
     let chain = DiffusionChain::new(Arc::new(prior), 64, 4, Grid::LogSnr, SolverKind::Ancestral).unwrap();
