@@ -27,7 +27,7 @@ pub use folder::{PRIOR, fingerprint, open_prior, prior_folder, prior_of};
 pub use grid::{GRIDS, Grid};
 pub use pretrain::Pretraining;
 pub use prior::Prior;
-pub use sample::{Decode, SampleConfig, Samples, sample};
+pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
 pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
 pub use warp::Warp;

@@ -1,6 +1,6 @@
 //! A lower bound on a sequence's log probability under the prior: its naturalness.
 
-use super::{Codec, Prior, Scales};
+use super::{Codec, Prior, Scales, shard_rows};
 use crate::error::Result;
 use crate::nn::{Pool, cross_entropy};
 use crate::random::Seed;
@@ -43,9 +43,9 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
     }
     let (first, last) = config.range();
     let (from, to) = (config.warp.cumulative(first), config.warp.cumulative(last));
-    let shards = pool.map(sequences.len().div_ceil(super::sample::SHARD), |shard| {
-        let start = shard * super::sample::SHARD;
-        let rows: Vec<&Sequence> = sequences[start..].iter().take(super::sample::SHARD).collect();
+    let most = shard_rows(length);
+    let shards = pool.map(sequences.len().div_ceil(most), |shard| {
+        let rows: Vec<&Sequence> = sequences[shard * most..].iter().take(most).collect();
         let b = rows.len();
         let mut rng = seed.index(shard as u64).rng();
         let ids = Codec::ids(&rows, prior.device())?;

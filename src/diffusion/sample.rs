@@ -77,8 +77,12 @@ pub struct SampleConfig {
     pub decode: Decode,
 }
 
-/// Sequences a shard holds; a constant, so that samples do not depend on the number of threads.
-pub(super) const SHARD: usize = 128;
+/// Sequences of a length that a shard holds: 1024 tokens, 128 sequences at most. It does not depend on the number of threads,
+/// so that samples do not either.
+#[must_use]
+pub fn shard_rows(length: usize) -> usize {
+    (1024 / length.max(1)).clamp(1, 128)
+}
 
 /// Sampled sequences.
 pub type Samples = Vec<Sequence>;
@@ -107,8 +111,9 @@ pub fn sample(prior: &Prior, config: &SampleConfig, count: usize, seed: Seed, po
     )?;
     let schedule = base.schedule.get();
     let times: Vec<f64> = log_snrs.iter().map(|log_snr| schedule.time(*log_snr)).collect();
-    let shards = pool.map(count.div_ceil(SHARD), |shard| {
-        let rows = SHARD.min(count - shard * SHARD);
+    let most = shard_rows(base.length);
+    let shards = pool.map(count.div_ceil(most), |shard| {
+        let rows = most.min(count - shard * most);
         let mut rng = seed.index(shard as u64).rng();
         let shape = (rows, base.length, base.embedding_dim);
         let mut draw = || -> Result<Tensor> {

@@ -2,7 +2,7 @@
 
 use super::Control;
 use super::walk::Walker;
-use crate::diffusion::Chain;
+use crate::diffusion::{Chain, shard_rows};
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::{Rng, Seed};
@@ -111,9 +111,9 @@ pub fn roll_out<T: Send + Sync>(
     pool: &Pool,
     read: impl Fn(&Tensor) -> Result<Vec<T>> + Sync,
 ) -> Result<Paths<T>> {
-    const SHARD: usize = 128;
-    let parts = pool.map(count.div_ceil(SHARD), |shard| {
-        let rows = SHARD.min(count - shard * SHARD);
+    let most = shard_rows(chain.shape().first().copied().unwrap_or(1));
+    let parts = pool.map(count.div_ceil(most), |shard| {
+        let rows = most.min(count - shard * most);
         let rollout = Rollout::draw(chain, control, chain.steps(), rows, seed.index(shard as u64), false)?;
         let ends = read(rollout.last())?;
         Ok((ends, rollout.log_ratio, rollout.cost))
