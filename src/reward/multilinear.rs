@@ -54,6 +54,7 @@ pub struct Multilinear {
     single: Arc<Halves<f32>>,
     double: Arc<Halves<f64>>,
     values: Arc<Vec<f64>>,
+    most: f64,
     tilted: Arc<Mutex<Option<Tilted>>>,
 }
 
@@ -89,6 +90,7 @@ impl Multilinear {
             single: Arc::new(Halves::new(&single, letters, length)?),
             double: Arc::new(Halves::new(values, letters, length)?),
             values: Arc::new(values.to_vec()),
+            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             tilted: Arc::default(),
         })
     }
@@ -126,18 +128,13 @@ impl Multilinear {
         Self::new(reward.name(), &parts.concat(), letters, length)
     }
 
-    fn most(&self) -> f64 {
-        self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    }
-
     /// The table of exp((r − max r)/α).
     fn tilt(&self, alpha: f64) -> Result<Arc<Self>> {
         let mut kept = self.tilted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tilted) = kept.as_ref().filter(|tilted| tilted.alpha.to_bits() == alpha.to_bits()) {
             return Ok(tilted.table.clone());
         }
-        let most = self.most();
-        let values: Vec<f64> = self.values.iter().map(|value| ((value - most) / alpha).exp()).collect();
+        let values: Vec<f64> = self.values.iter().map(|value| ((value - self.most) / alpha).exp()).collect();
         let table = Arc::new(Self::new(self.name.clone(), &values, self.letters, self.length)?);
         *kept = Some(Tilted { alpha, table: table.clone() });
         Ok(table)
@@ -175,7 +172,7 @@ impl Reward for Multilinear {
     fn soft_value(&self, probs: &Tensor, alpha: f64) -> Result<Option<Tensor>> {
         // a relaxed sequence far from every good one has weights below the smallest number
         let weight = self.tilt(alpha)?.reward(probs)?.maximum(f64::from(f32::MIN_POSITIVE))?;
-        Ok(Some(((weight.log()? * alpha)? + self.most())?))
+        Ok(Some(((weight.log()? * alpha)? + self.most)?))
     }
 
     fn has_soft_value(&self) -> bool {
