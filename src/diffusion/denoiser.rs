@@ -64,12 +64,8 @@ impl Transformer {
 
 impl Denoiser for Transformer {
     fn context(&self, z: &Tensor, local: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
-        let batch = z.dim(0)?;
         let levels: Vec<f64> = log_snr.iter().map(|log_snr| level(*log_snr)).collect();
-        let mut time = self.time.forward(&levels)?;
-        if time.dim(0)? != batch {
-            time = time.broadcast_as((batch, time.dim(1)?))?.contiguous()?;
-        }
+        let time = self.time.forward(&levels)?;
         let input = Tensor::cat(&[z, local], 2)?;
         let mut x = self.input.forward(&input)?.broadcast_add(&self.positions)?;
         for block in &self.blocks {

@@ -3,7 +3,7 @@
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
 use crate::nn::{
-    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients, sum_gradients,
+    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients,
 };
 use crate::random::Seed;
 use crate::sequence::Sequence;
@@ -146,7 +146,7 @@ impl Training for Pretraining<'_> {
             return Err(Error::device(format!("the loss is {loss} at step {}", self.done() + 1))
                 .hint("lower the learning rate and run again with --resume"));
         }
-        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+        let (norm, rate) = self.learner.learn(&all, self.pool)?;
         Ok(vec![("loss", loss), ("gradient_norm", norm), ("learning_rate", rate)])
     }
 

@@ -123,7 +123,7 @@ impl BackProp {
             adjoint = inputs.remove(0);
             match &mut total {
                 None => total = Some(gradients),
-                Some(total) => total.add(&gradients)?,
+                Some(total) => total.add(gradients)?,
             }
         }
         let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;

@@ -3,7 +3,7 @@
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training};
 use crate::random::Seed;
 use crate::registry::registry;
 use candle_core::Device;
@@ -250,7 +250,7 @@ impl Training for Finetuning<'_> {
             ))
             .hint("lower the learning rate or raise alpha"));
         }
-        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+        let (norm, rate) = self.learner.learn(&all, self.pool)?;
         Ok(vec![
             ("value", value),
             ("path_kl", cost),

@@ -39,6 +39,11 @@ impl SelfAttention {
         Ok(Self { qkv, out: Linear::new(&params.child("out"), dim, dim)?, heads })
     }
 
+    /// The maps to queries, keys and values, and out of the heads; and the number of heads.
+    pub(crate) fn parts(&self) -> (&Linear, &Linear, usize) {
+        (&self.qkv, &self.out, self.heads)
+    }
+
     /// Attention over the positions whose mask is 1 (all of them without a mask).
     ///
     /// # Shapes

@@ -103,6 +103,16 @@ pub(crate) fn layer_against_composed(
     inputs: &[Tensor],
     forward: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) {
+    near_composed(1e-5, params, inputs, forward);
+}
+
+/// As [`layer_against_composed`] with another relative tolerance, for several layers in a row.
+pub(crate) fn near_composed(
+    tolerance: f64,
+    params: &Params,
+    inputs: &[Tensor],
+    forward: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
     let mut all = params.vars();
     let vars: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
     all.extend(vars.iter().enumerate().map(|(index, var)| (format!("input {index}"), var.clone())));
@@ -121,7 +131,7 @@ pub(crate) fn layer_against_composed(
     for ((name, fused), (_, composed)) in fused.iter().zip(&composed) {
         let size = composed.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
         let error = distance(fused, composed);
-        assert!(error <= 1e-5 * f64::from(size.max(1.0)), "{name}: {error} at size {size}");
+        assert!(error <= tolerance * f64::from(size.max(1.0)), "{name}: {error} at size {size}");
     }
 }
 

@@ -1,7 +1,10 @@
 //! The running average of weights.
 
+use super::host::with_f32;
+use super::parallel::Pool;
 use super::params::{Params, Tensors};
 use crate::error::{Error, Result};
+use candle_core::Tensor;
 
 /// An exponential moving average of the parameters.
 ///
@@ -30,14 +33,17 @@ impl Ema {
     ///
     /// # Errors
     /// When the parameters are not those the average started with.
-    pub fn update(&mut self, params: &Params) -> Result<()> {
-        for (name, var) in params.vars() {
+    pub fn update(&mut self, params: &Params, pool: &Pool) -> Result<()> {
+        let vars = params.vars();
+        let next = pool.worth(params.count()).map(vars.len(), |index| {
+            let (name, var) = &vars[index];
             let average = self
                 .weights
-                .get_mut(&name)
+                .get(name)
                 .ok_or_else(|| Error::integrity(format!("the average does not hold parameter `{name}`")))?;
-            *average = ((&*average * self.decay)? + (var.as_detached_tensor() * (1.0 - self.decay))?)?.detach();
-        }
+            mix(average, &var.as_detached_tensor(), self.decay)
+        })?;
+        self.weights.extend(vars.into_iter().map(|(name, _)| name).zip(next));
         Ok(())
     }
 
@@ -63,6 +69,18 @@ impl Ema {
     }
 }
 
+/// γ e + (1 − γ) w
+fn mix(average: &Tensor, weights: &Tensor, decay: f64) -> Result<Tensor> {
+    let (keep, take) = (decay as f32, (1.0 - decay) as f32);
+    let mixed = with_f32(average, |e| {
+        with_f32(weights, |w| e.iter().zip(w).map(|(e, w)| e * keep + w * take).collect::<Vec<_>>())
+    });
+    Ok(match mixed.flatten() {
+        Some(mixed) => Tensor::from_vec(mixed, average.shape(), average.device())?,
+        None => ((average * decay)? + (weights * (1.0 - decay))?)?.detach(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +93,8 @@ mod tests {
         let mut ema = Ema::new(&params, 0.9).unwrap();
         let var = params.vars()[0].1.clone();
         var.set(&(var.ones_like().unwrap() * 11.0).unwrap()).unwrap();
-        ema.update(&params).unwrap();
-        ema.update(&params).unwrap();
+        ema.update(&params, Pool::inline()).unwrap();
+        ema.update(&params, Pool::inline()).unwrap();
         let value = ema.weights()["w"].to_vec1::<f64>().unwrap()[0];
         assert!((value - (0.81 + 0.19 * 11.0)).abs() < 1e-12, "{value}");
         let mut resumed = Ema::new(&params, 0.9).unwrap();

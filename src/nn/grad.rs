@@ -1,5 +1,8 @@
 //! First derivatives: the only place that runs a backward pass.
 
+use super::host::with_f32;
+use super::kernel::collect_leaves;
+use super::parallel::Pool;
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 
@@ -26,14 +29,20 @@ pub fn gradients_with(loss: &Tensor, vars: &[(String, Var)], inputs: &[&Var]) ->
         return Err(Error::device(format!("a loss has one number; got shape {:?}", loss.dims())));
     }
     #[allow(clippy::disallowed_methods, reason = "this is the place that the ban sends everybody to")]
-    let mut store = loss.backward()?;
+    let (store, mut leaves) = collect_leaves(|| loss.backward());
+    let mut store = store?;
     // candle detaches a gradient on its way down, but not the last product: `w · gradient` would still lead back to `w`
-    let mut remove = |var: &Var| store.remove(var).map(|gradient| gradient.detach());
-    let of_vars = vars.iter().map(|(name, var)| (name.clone(), remove(var))).collect();
+    let mut remove = |var: &Var| -> Result<Option<Tensor>> {
+        let through_graph = store.remove(var).map(|gradient| gradient.detach());
+        let Some(added) = leaves.remove(&var.id()) else { return Ok(through_graph) };
+        let added = Tensor::from_vec(added, var.shape(), var.device())?;
+        Ok(Some(through_graph.map_or_else(|| Ok(added.clone()), |gradient| gradient + &added)?))
+    };
+    let of_vars = vars.iter().map(|(name, var)| Ok((name.clone(), remove(var)?))).collect::<Result<_>>()?;
     let of_inputs = inputs
         .iter()
         .enumerate()
-        .map(|(index, var)| remove(var).ok_or_else(|| Error::device(format!("no gradient reached input {index}"))))
+        .map(|(index, var)| remove(var)?.ok_or_else(|| Error::device(format!("no gradient reached input {index}"))))
         .collect::<Result<_>>()?;
     Ok((Gradients(of_vars), of_inputs))
 }
@@ -55,22 +64,8 @@ impl Gradients {
     ///
     /// # Errors
     /// When the parameters differ.
-    pub fn add(&mut self, other: &Self) -> Result<()> {
-        let names = |gradients: &Self| gradients.0.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        if self.0.len() != other.0.len() || self.0.iter().zip(&other.0).any(|((a, _), (b, _))| a != b) {
-            return Err(Error::device(format!(
-                "gradients of different parameters cannot be added: {:?} and {:?}",
-                names(self),
-                names(other)
-            )));
-        }
-        for ((_, mine), (_, theirs)) in self.0.iter_mut().zip(&other.0) {
-            *mine = match (mine.take(), theirs) {
-                (Some(mine), Some(theirs)) => Some((mine + theirs)?),
-                (Some(one), None) => Some(one),
-                (None, other) => other.clone(),
-            };
-        }
+    pub fn add(&mut self, other: Self) -> Result<()> {
+        *self = sum_gradients(&[std::mem::take(self), other], Pool::inline())?;
         Ok(())
     }
 
@@ -91,12 +86,17 @@ impl Gradients {
     ///
     /// # Errors
     /// When the numbers cannot be read.
-    pub fn norm(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for tensor in self.0.iter().filter_map(|(_, gradient)| gradient.as_ref()) {
-            sum += square_sum(tensor)?;
-        }
-        Ok(sum.sqrt())
+    pub fn norm(&self, pool: &Pool) -> Result<f64> {
+        let squares = pool.worth(self.count()).map(self.0.len(), |index| match &self.0[index].1 {
+            Some(tensor) => square_sum(tensor),
+            None => Ok(0.0),
+        })?;
+        Ok(squares.iter().sum::<f64>().sqrt())
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().filter_map(|(_, gradient)| gradient.as_ref()).map(Tensor::elem_count).sum()
     }
 
     /// Fails when a parameter has no gradient: it is unused, or an operation on the way to it has none.
@@ -111,8 +111,46 @@ impl Gradients {
     }
 }
 
+/// The sum over shards, added in their order: the same bytes for any number of threads.
+///
+/// # Errors
+/// When there is no shard, or the shards have different parameters.
+pub fn sum_gradients(shards: &[Gradients], pool: &Pool) -> Result<Gradients> {
+    let first = shards.first().ok_or_else(|| Error::device("there are no gradients to sum"))?;
+    let names = |gradients: &Gradients| gradients.0.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    for shard in shards {
+        if shard.0.len() != first.0.len() || shard.0.iter().zip(&first.0).any(|((a, _), (b, _))| a != b) {
+            let (one, other) = (names(first), names(shard));
+            return Err(Error::device(format!("gradients of different parameters cannot be added: {one:?} and {other:?}")));
+        }
+    }
+    let sums = pool.worth(first.count()).map(first.0.len(), |index| {
+        sum(&shards.iter().filter_map(|shard| shard.0[index].1.as_ref()).collect::<Vec<_>>())
+    })?;
+    Ok(Gradients(first.0.iter().zip(sums).map(|((name, _), sum)| (name.clone(), sum)).collect()))
+}
+
+/// The sum of tensors of one shape in their order.
+fn sum(parts: &[&Tensor]) -> Result<Option<Tensor>> {
+    let Some((first, rest)) = parts.split_first() else { return Ok(None) };
+    if let Some(mut sum) = with_f32(first, <[f32]>::to_vec) {
+        let added = rest.iter().all(|part| {
+            let add = |part: &[f32]| sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+            part.shape() == first.shape() && with_f32(part, add).is_some()
+        });
+        if added {
+            return Ok(Some(Tensor::from_vec(sum, first.shape(), first.device())?));
+        }
+    }
+    let mut sum = (*first).clone();
+    for part in rest {
+        sum = (sum + *part)?;
+    }
+    Ok(Some(sum))
+}
+
 fn square_sum(tensor: &Tensor) -> Result<f64> {
-    if let Some(sum) = super::host::with_f32(tensor, |values| {
+    if let Some(sum) = with_f32(tensor, |values| {
         // sixteen running sums: the order of additions is fixed, and the compiler can use wide registers
         let mut sums = [0.0_f64; 16];
         let (chunks, rest) = values.as_chunks::<16>();
@@ -131,6 +169,7 @@ fn square_sum(tensor: &Tensor) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Mlp, check};
     use candle_core::Device;
 
     fn var(value: &[f64]) -> Var {
@@ -155,12 +194,36 @@ mod tests {
         let (a, b) = (var(&[3.0]), var(&[4.0]));
         let vars = named(&[("a", &a), ("b", &b)]);
         let loss = (a.sqr().unwrap() + b.sqr().unwrap()).unwrap().sum_all().unwrap();
-        let mut total = gradients(&loss, &vars).unwrap();
-        assert_eq!(total.norm().unwrap(), 10.0);
-        total.add(&total.clone()).unwrap();
+        let one = gradients(&loss, &vars).unwrap();
+        let pool = Pool::inline();
+        assert_eq!(one.norm(pool).unwrap(), 10.0);
+        let mut total = sum_gradients(&[one.clone(), one.clone()], pool).unwrap();
         total.scale(0.25).unwrap();
-        assert_eq!(total.norm().unwrap(), 5.0);
-        assert!(total.add(&Gradients::default()).is_err());
+        assert_eq!((total.norm(pool).unwrap(), total.count()), (5.0, 2));
+        assert!(sum_gradients(&[one, Gradients::default()], pool).is_err());
+        assert!(sum_gradients(&[], pool).is_err());
+    }
+
+    #[test]
+    fn gradients_have_the_same_bytes_on_1_2_and_4_threads() {
+        let params = check::params_f32();
+        let mlp = Mlp::new(&params, &[3, 300, 300, 1]).unwrap();
+        let run = |threads| {
+            let pool = Pool::new(threads).unwrap();
+            assert_eq!(pool.threads(), threads);
+            let shards = pool.map(7, |index| {
+                let x = check::normal_f32(index as u64, &[5, 3]);
+                gradients(&mlp.forward(&x)?.sqr()?.sum_all()?, &params.vars())
+            });
+            let sum = sum_gradients(&shards.unwrap(), &pool).unwrap();
+            sum.iter()
+                .flat_map(|(_, g)| g.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let one = run(1);
+        assert!(one.iter().any(|g| *g != 0.0));
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(4));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parameters, their optimiser and their running average, as one.
 
-use super::{AdamW, AdamWConfig, Ema, Gradients, Params, Tensors, learning_rate};
+use super::{AdamW, AdamWConfig, Ema, Gradients, Params, Pool, Tensors, learning_rate, sum_gradients};
 use crate::error::Result;
 
 /// What every training run carries from step to step.
@@ -54,14 +54,15 @@ impl Learner {
         self.total
     }
 
-    /// One optimiser step; answers the gradient's norm before clipping, and the learning rate used.
+    /// One optimiser step with the sum of the shards' gradients; answers its norm before clipping, and the learning rate
+    /// used.
     ///
     /// # Errors
     /// When a gradient is missing or not finite; nothing is changed then.
-    pub fn learn(&mut self, gradients: &Gradients) -> Result<(f64, f64)> {
+    pub fn learn(&mut self, shards: &[Gradients], pool: &Pool) -> Result<(f64, f64)> {
         let rate = learning_rate(self.peak, self.done, self.total);
-        let norm = self.optimiser.step(gradients, rate)?;
-        self.ema.update(&self.params)?;
+        let norm = self.optimiser.step(&sum_gradients(shards, pool)?, rate, pool)?;
+        self.ema.update(&self.params, pool)?;
         self.done += 1;
         Ok((norm, rate))
     }

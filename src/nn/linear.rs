@@ -73,6 +73,11 @@ impl Linear {
         gelu(&self.forward(x)?)
     }
 
+    /// Weight and bias.
+    pub(crate) fn parts(&self) -> (Tensor, Tensor) {
+        (self.weight.clone(), self.bias.clone())
+    }
+
     fn fused(&self, x: &Tensor) -> bool {
         kernel::fused(&[x, &self.weight, &self.bias])
     }

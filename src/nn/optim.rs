@@ -3,6 +3,7 @@
 use super::grad::Gradients;
 use super::host::{with_f32, with_f64};
 use super::kernel::{Rates, adamw};
+use super::parallel::Pool;
 use super::params::Tensors;
 use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
@@ -85,7 +86,7 @@ impl AdamW {
     ///
     /// # Errors
     /// When a parameter has no gradient or the gradient is not finite; no weight is changed then.
-    pub fn step(&mut self, gradients: &Gradients, lr: f64) -> Result<f64> {
+    pub fn step(&mut self, gradients: &Gradients, lr: f64, pool: &Pool) -> Result<f64> {
         gradients.check_complete()?;
         let tensors: Vec<Tensor> = gradients.iter().filter_map(|(_, tensor)| tensor.cloned()).collect();
         let same = |(slot, (name, tensor)): (&Slot, (&str, Option<&Tensor>))| {
@@ -98,7 +99,7 @@ impl AdamW {
                 self.slots.len()
             )));
         }
-        let norm = gradients.norm()?;
+        let norm = gradients.norm(pool)?;
         if !norm.is_finite() {
             return Err(Error::device(format!(
                 "the gradient is not finite (length {norm}); the weights are unchanged"
@@ -108,9 +109,11 @@ impl AdamW {
         let clip = self.config.clip_norm.map_or(1.0, |longest| if norm > longest { longest / norm } else { 1.0 });
         self.steps += 1;
         let update = rates(&self.config, lr, clip, self.steps);
-        for (slot, gradient) in self.slots.iter_mut().zip(&tensors) {
-            slot.update(&gradient.contiguous()?, update)?;
-        }
+        let slots: Vec<Mutex<&mut Slot>> = self.slots.iter_mut().map(Mutex::new).collect();
+        pool.worth(gradients.count()).map(slots.len(), |index| {
+            let mut slot = slots[index].lock().unwrap_or_else(PoisonError::into_inner);
+            slot.update(&tensors[index].contiguous()?, update)
+        })?;
         Ok(norm)
     }
 
@@ -302,7 +305,7 @@ mod tests {
     fn run(params: &Params, target: &Tensor, optimiser: &mut AdamW, steps: usize) {
         for _ in 0..steps {
             let gradients = gradients(&loss(params, target), &params.vars()).unwrap();
-            optimiser.step(&gradients, 0.05).unwrap();
+            optimiser.step(&gradients, 0.05, Pool::inline()).unwrap();
         }
     }
 
@@ -353,7 +356,7 @@ mod tests {
         let before = weights(&params);
         let mut optimiser = AdamW::new(params.vars(), CONFIG);
         let loss = (loss(&params, &target) * f64::NAN).unwrap();
-        let error = optimiser.step(&gradients(&loss, &params.vars()).unwrap(), 0.1).unwrap_err();
+        let error = optimiser.step(&gradients(&loss, &params.vars()).unwrap(), 0.1, Pool::inline()).unwrap_err();
         assert!(error.to_string().contains("not finite"), "{error}");
         assert_eq!((weights(&params), optimiser.steps()), (before, 0));
     }

@@ -1,6 +1,5 @@
 //! Data-parallel work: the only place with threads.
 
-use super::grad::Gradients;
 use crate::error::{Error, Result};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,10 +42,25 @@ impl Pool {
         Ok(Self { workers: (0..threads).map(worker).collect::<Result<_>>()? })
     }
 
-    /// How many threads there are.
+    /// A pool without threads of its own: jobs run one after another on the thread that asks, for work inside a job of
+    /// another pool.
+    #[must_use]
+    pub fn inline() -> &'static Self {
+        static INLINE: Pool = Pool { workers: Vec::new() };
+        &INLINE
+    }
+
+    /// This pool, or the [`inline`](Self::inline) one where there is so little to do that starting threads costs more:
+    /// fewer than 65,536 numbers.
+    #[must_use]
+    pub(crate) fn worth(&self, numbers: usize) -> &Self {
+        if numbers < 1 << 16 { Self::inline() } else { self }
+    }
+
+    /// How many threads there are; 1 where jobs run on the thread that asks.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.workers.len()
+        self.workers.len().max(1)
     }
 
     /// Runs jobs 0 … n−1 and returns their results in this order, whichever thread did which.
@@ -68,7 +82,10 @@ impl Pool {
                 let _ = slot.set(result);
             }
         };
-        on_each(&self.workers[..self.workers.len().min(n)], &work);
+        match &self.workers[..self.workers.len().min(n)] {
+            [] => work(),
+            workers => on_each(workers, &work),
+        }
         // a slot is empty only behind a failure, so collecting stops before it
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
@@ -84,45 +101,9 @@ fn on_each(workers: &[rayon::ThreadPool], work: &(impl Fn() + Sync)) {
     }
 }
 
-/// The sum over shards, added in their order: the same bytes for any number of threads.
-///
-/// # Errors
-/// When there is no shard, or the shards have different parameters.
-pub fn sum_gradients(shards: Vec<Gradients>) -> Result<Gradients> {
-    let mut shards = shards.into_iter();
-    let mut sum = shards.next().ok_or_else(|| Error::device("there are no gradients to sum"))?;
-    for shard in shards {
-        sum.add(&shard)?;
-    }
-    Ok(sum)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Mlp, check, gradients};
-
-    #[test]
-    fn gradients_have_the_same_bytes_on_1_2_and_4_threads() {
-        let params = check::params_f32();
-        let mlp = Mlp::new(&params, &[3, 16, 1]).unwrap();
-        let run = |threads| {
-            let pool = Pool::new(threads).unwrap();
-            assert_eq!(pool.threads(), threads);
-            let shards = pool.map(7, |index| {
-                let x = check::normal_f32(index as u64, &[5, 3]);
-                gradients(&mlp.forward(&x)?.sqr()?.sum_all()?, &params.vars())
-            });
-            let sum = sum_gradients(shards.unwrap()).unwrap();
-            sum.iter()
-                .flat_map(|(_, g)| g.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
-                .collect::<Vec<_>>()
-        };
-        let one = run(1);
-        assert!(one.iter().any(|g| *g != 0.0));
-        assert_eq!(one, run(2));
-        assert_eq!(one, run(4));
-    }
 
     #[test]
     fn the_first_error_by_index_wins() {
@@ -137,6 +118,9 @@ mod tests {
         }
         assert!(Pool::new(0).is_err());
         assert_eq!(Pool::new(2).unwrap().map(0, Ok).unwrap(), [0_usize; 0]);
+        let here = std::thread::current().id();
+        let inline = Pool::inline().map(2, |index| Ok((index, std::thread::current().id())));
+        assert_eq!(inline.unwrap(), [(0, here), (1, here)]);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::activation::gelu;
 use super::attention::SelfAttention;
 use super::kernel;
 use super::linear::Linear;
-use super::mlp::Mlp;
 use super::norm::LayerNorm;
 use super::params::Params;
 use crate::error::Result;
@@ -23,7 +22,8 @@ use candle_core::{D, Tensor};
 #[derive(Clone, Debug)]
 pub struct Block {
     attention: SelfAttention,
-    mlp: Mlp,
+    up: Linear,
+    down: Linear,
     modulate_attention: Linear,
     modulate_mlp: Linear,
 }
@@ -34,10 +34,11 @@ impl Block {
     /// # Errors
     /// When `heads` does not divide `dim`, or the store holds other shapes.
     pub fn new(params: &Params, dim: usize, heads: usize, cond_dim: usize) -> Result<Self> {
-        let modulation = params.child("modulation");
+        let (modulation, mlp) = (params.child("modulation"), params.child("mlp"));
         Ok(Self {
             attention: SelfAttention::new(&params.child("attention"), dim, heads)?,
-            mlp: Mlp::new(&params.child("mlp"), &[dim, 4 * dim, dim])?,
+            up: Linear::new(&mlp.child("0"), dim, 4 * dim)?,
+            down: Linear::new(&mlp.child("1"), 4 * dim, dim)?,
             modulate_attention: Linear::zeros(&modulation.child("attention"), cond_dim, 3 * dim)?,
             modulate_mlp: Linear::zeros(&modulation.child("mlp"), cond_dim, 3 * dim)?,
         })
@@ -46,16 +47,38 @@ impl Block {
     /// The block's output.
     ///
     /// # Shapes
-    /// x (B, L, d), cond (B, c) and mask (B, L) with 1 = attend to this position, to (B, L, d).
+    /// x (B, L, d), cond (B, c) or (1, c) for all rows, and mask (B, L) with 1 = attend to this position, to (B, L, d).
     ///
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Tensor, cond: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let cond = gelu(cond)?;
+        if kernel::fused(&[x, cond]) {
+            let weights = self.weights();
+            if weights.alike() {
+                return Ok(kernel::block(x, cond, mask, weights, self.attention.parts().2)?);
+            }
+        }
+        let cond = match (cond.dims2()?, x.dim(0)?) {
+            ((1, width), batch) => gelu(cond)?.broadcast_as((batch, width))?.contiguous()?,
+            _ => gelu(cond)?,
+        };
         let modulation = self.modulate_attention.forward(&cond)?;
         let x = residual(x, &self.attention.forward(&modulated(x, &modulation)?, mask)?, &modulation)?;
         let modulation = self.modulate_mlp.forward(&cond)?;
-        residual(&x, &self.mlp.forward(&modulated(&x, &modulation)?)?, &modulation)
+        let hidden = self.up.forward_gelu(&modulated(&x, &modulation)?)?;
+        residual(&x, &self.down.forward(&hidden)?, &modulation)
+    }
+
+    fn weights(&self) -> kernel::BlockWeights {
+        let (qkv, out, _) = self.attention.parts();
+        kernel::BlockWeights {
+            qkv: qkv.parts(),
+            out: out.parts(),
+            up: self.up.parts(),
+            down: self.down.parts(),
+            steer_attention: self.modulate_attention.parts(),
+            steer_mlp: self.modulate_mlp.parts(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use seqtilt::nn::{
-    AdamW, AdamWConfig, Block, Conv1d, Init, LayerNorm, Linear, Mlp, Params, SelfAttention, composed, cross_entropy,
+    AdamW, AdamWConfig, Block, Conv1d, Init, LayerNorm, Linear, Mlp, Params, Pool, SelfAttention, composed, cross_entropy,
     gelu, gradients, softmax,
 };
 use seqtilt::{Result, Seed};
@@ -102,7 +102,7 @@ fn optimiser(c: &mut Criterion) {
     }
     let gradients = gradients(&loss, &p.vars()).unwrap();
     let mut adamw = AdamW::new(p.vars(), AdamWConfig::default());
-    c.bench_function("adamw 0.8 M in 56 tensors", |b| b.iter(|| adamw.step(&gradients, 1e-6).unwrap()));
+    c.bench_function("adamw 0.8 M in 56 tensors", |b| b.iter(|| adamw.step(&gradients, 1e-6, Pool::inline()).unwrap()));
 }
 
 criterion_group! {

@@ -4,7 +4,7 @@ use super::{Affine, LinearChain, LinearQuadratic, Start};
 use crate::diffusion::Chain as _;
 use crate::error::{Error, Result};
 use crate::finetune::{BackProp, Batch, Estimator, Problem};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training};
 use crate::random::Seed;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ impl Training for AnalyticTraining<'_> {
             cost += part.cost.iter().sum::<f64>() / batch as f64;
             all.push(part.gradients);
         }
-        self.learner.learn(&sum_gradients(all)?)?;
+        self.learner.learn(&all, self.pool)?;
         Ok(vec![("reward", reward), ("path_kl", cost), ("objective", reward - self.problem.alpha * cost)])
     }
 

@@ -4,6 +4,7 @@ mod long;
 mod short;
 
 use super::arrays::{gradient, operand, result, values};
+use super::buffer::Buffer;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
@@ -13,25 +14,29 @@ const SHORT: usize = 24;
 /// Attention for qkv (B, L, 3d) and a mask (B, L), to (B, L, d).
 pub(crate) fn attention(qkv: &Tensor, mask: Option<&Tensor>, heads: usize) -> Result<Tensor> {
     let (batch, length, width) = qkv.dims3()?;
-    let bias = match mask {
+    let sizes = Sizes { batch, length, dim: width / 3, heads };
+    let kept = qkv.track_op().then(OnceLock::new);
+    qkv.contiguous()?.apply_op1(Attention { sizes, bias: mask_bias(mask, batch, length)?, kept })
+}
+
+/// What a mask (B, L) adds to the scores of each position.
+pub(super) fn mask_bias(mask: Option<&Tensor>, batch: usize, length: usize) -> Result<Vec<f32>> {
+    match mask {
         Some(mask) if mask.dims() == [batch, length] => {
             let masked = super::super::attention::MASKED;
-            mask.to_dtype(candle_core::DType::F32)?.affine(-masked, masked)?.flatten_all()?.to_vec1()?
+            mask.to_dtype(candle_core::DType::F32)?.affine(-masked, masked)?.flatten_all()?.to_vec1()
         }
-        Some(mask) => candle_core::bail!("a mask of shape {:?} does not fit {:?}", mask.dims(), qkv.dims()),
-        None => vec![0.0; batch * length],
-    };
-    let sizes = Sizes { batch, length, dim: width / 3, heads };
-    let kept = (length <= SHORT && qkv.track_op()).then(OnceLock::new);
-    qkv.contiguous()?.apply_op1(Attention { sizes, bias, kept })
+        Some(mask) => candle_core::bail!("a mask of shape {:?} does not fit {:?}", mask.dims(), [batch, length]),
+        None => Ok(vec![0.0; batch * length]),
+    }
 }
 
 #[derive(Clone, Copy)]
 pub(in crate::nn::kernel) struct Sizes {
-    batch: usize,
-    length: usize,
-    dim: usize,
-    heads: usize,
+    pub(in crate::nn::kernel) batch: usize,
+    pub(in crate::nn::kernel) length: usize,
+    pub(in crate::nn::kernel) dim: usize,
+    pub(in crate::nn::kernel) heads: usize,
 }
 
 impl Sizes {
@@ -44,12 +49,38 @@ impl Sizes {
     }
 }
 
+/// Writes the attention of all heads to `out`; answers what [`attend_back`] wants to see again, if anything will.
+pub(super) fn attend(out: &mut [f32], qkv: &[f32], bias: &[f32], sizes: Sizes, keep: bool) -> Buffer {
+    let long = sizes.length > SHORT;
+    let kept = if long { long::kept_len(sizes) } else { short::kept_len(sizes) };
+    let mut kept = Buffer::new(if keep { kept } else { 0 });
+    let forward = if long { long::forward } else { short::forward };
+    forward(out, &mut kept, qkv, bias, sizes);
+    kept
+}
+
+/// Writes the gradient of `qkv` for the gradient `g` of [`attend`]'s result `out`.
+pub(super) fn attend_back(
+    d_qkv: &mut [f32],
+    kept: &[f32],
+    qkv: &[f32],
+    (out, g): (&[f32], &[f32]),
+    bias: &[f32],
+    sizes: Sizes,
+) {
+    if sizes.length > SHORT {
+        long::backward(d_qkv, kept, qkv, (out, g), bias, sizes);
+    } else {
+        short::backward(d_qkv, kept, qkv, g, sizes);
+    }
+}
+
 struct Attention {
     sizes: Sizes,
     /// Added to the scores of each position, (B, L).
     bias: Vec<f32>,
-    /// Probabilities of the forward pass of a short sequence; a long one computes them again.
-    kept: Option<OnceLock<Vec<f32>>>,
+    /// Probabilities of the forward pass of a short sequence; log Σ exp of the scores of a long one.
+    kept: Option<OnceLock<Buffer>>,
 }
 
 impl CustomOp1 for Attention {
@@ -59,31 +90,22 @@ impl CustomOp1 for Attention {
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let sizes = self.sizes;
-        let qkv = operand(qkv, layout)?;
         let mut out = vec![0.0; sizes.batch * sizes.length * sizes.dim];
-        if sizes.length > SHORT {
-            long::forward(&mut out, qkv, &self.bias, sizes);
-        } else {
-            let mut kept = vec![0.0; if self.kept.is_some() { short::kept_len(sizes) } else { 0 }];
-            short::forward(&mut out, &mut kept, qkv, &self.bias, sizes);
-            if let Some(cell) = &self.kept {
-                let _ = cell.set(kept);
-            }
+        let kept = attend(&mut out, operand(qkv, layout)?, &self.bias, sizes, self.kept.is_some());
+        if let Some(cell) = &self.kept {
+            let _ = cell.set(kept);
         }
         Ok(result(out, (sizes.batch, sizes.length, sizes.dim)))
     }
 
-    fn bwd(&self, qkv: &Tensor, _out: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, qkv: &Tensor, out: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let g = g.contiguous()?;
+        let Some(kept) = self.kept.as_ref().and_then(OnceLock::get) else {
+            candle_core::bail!("nothing was kept for the backward pass")
+        };
         let mut d_qkv = vec![0.0; qkv.elem_count()];
-        if self.sizes.length > SHORT {
-            long::backward(&mut d_qkv, &values(qkv)?, &values(&g)?, &self.bias, self.sizes);
-        } else {
-            let Some(kept) = self.kept.as_ref().and_then(OnceLock::get) else {
-                candle_core::bail!("no probabilities were kept for the backward pass")
-            };
-            short::backward(&mut d_qkv, kept, &values(qkv)?, &values(&g)?, self.sizes);
-        }
+        let (out, g) = (values(out)?, values(&g)?);
+        attend_back(&mut d_qkv, kept, &values(qkv)?, (&out, &g), &self.bias, self.sizes);
         Ok(Some(gradient(d_qkv, qkv)?))
     }
 }

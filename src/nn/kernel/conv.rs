@@ -5,7 +5,7 @@
 //! Where those would be many (short sequences), the windows are copied out instead.
 
 use super::arrays::{gradient, operand, result, values};
-use super::linear::add_rows;
+use super::leaf::add_rows;
 use super::matmul::{View, matmul, product};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::borrow::Cow;

@@ -50,7 +50,7 @@ dispatch!(
 
 /// gelu(x) and gelu'(x).
 #[inline(always)]
-fn both<const F: bool>(x: f32) -> (f32, f32) {
+pub(super) fn value_and_slope<const F: bool>(x: f32) -> (f32, f32) {
     let square = x * x;
     let sigmoid = 1.0 / (1.0 + exp::<F>(-x * fma::<F>(square, B, A)));
     // d(2u)/dx = a + 3 b x²
@@ -61,21 +61,21 @@ fn both<const F: bool>(x: f32) -> (f32, f32) {
 #[inline(always)]
 fn activate_body<const F: bool>(x: &mut [f32]) {
     for x in x {
-        *x = both::<F>(*x).0;
+        *x = value_and_slope::<F>(*x).0;
     }
 }
 
 #[inline(always)]
 fn activate_with_slope_body<const F: bool>(x: &mut [f32], slope: &mut [f32]) {
     for (x, slope) in x.iter_mut().zip(slope) {
-        (*x, *slope) = both::<F>(*x);
+        (*x, *slope) = value_and_slope::<F>(*x);
     }
 }
 
 #[inline(always)]
 fn chain_body<const F: bool>(x: &mut [f32], g: &[f32]) {
     for (x, g) in x.iter_mut().zip(g) {
-        *x = both::<F>(*x).1 * g;
+        *x = value_and_slope::<F>(*x).1 * g;
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::arrays::{gradient, operand, result, values};
 use super::gelu::{activate, activate_with_slope};
+use super::leaf;
 use super::matmul::{View, matmul, product};
-use super::simd::dispatch;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
@@ -95,36 +95,22 @@ impl CustomOp3 for Linear {
             .track_op()
             .then(|| gradient(product((g, g_view), (&values(w)?, View::dense(out, inp))), x))
             .transpose()?;
-        let of_w = w
-            .track_op()
-            .then(|| gradient(product((g, g_view.t()), (&values(x)?, View::dense(rows, inp))), w))
-            .transpose()?;
-        let of_b = b
-            .track_op()
-            .then(|| {
-                let mut db = vec![0.0; out];
-                add_rows(&mut db, g);
-                gradient(db, b)
-            })
-            .transpose()?;
-        Ok((of_x, of_w, of_b))
-    }
-}
-
-dispatch!(
-    /// Adds every row to `sum`.
-    add_rows => add_rows_body(sum: &mut [f32], rows: &[f32])
-);
-
-#[inline(always)]
-fn add_rows_body<const F: bool>(sum: &mut [f32], rows: &[f32]) {
-    if sum.is_empty() {
-        return;
-    }
-    for row in rows.chunks_exact(sum.len()) {
-        for (sum, value) in sum.iter_mut().zip(row) {
-            *sum += value;
+        let x_view = View::dense(rows, inp);
+        let mut of_w = None;
+        if leaf::takes(w) {
+            leaf::add_product(w, (g, g_view.t()), (&values(x)?, x_view))?;
+        } else if w.track_op() {
+            of_w = Some(gradient(product((g, g_view.t()), (&values(x)?, x_view)), w)?);
         }
+        let mut of_b = None;
+        if leaf::takes(b) {
+            leaf::add_sum(b, g)?;
+        } else if b.track_op() {
+            let mut db = vec![0.0; out];
+            leaf::add_rows(&mut db, g);
+            of_b = Some(gradient(db, b)?);
+        }
+        Ok((of_x, of_w, of_b))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::batch::{Batch, Rows};
 use super::{Loss, TrainConfig};
 use crate::error::{Error, Result};
-use crate::nn::{AdamW, AdamWConfig, Ema, Params, Tensors, gradients};
+use crate::nn::{AdamW, AdamWConfig, Ema, Params, Pool, Tensors, gradients};
 use crate::random::Seed;
 use crate::reward::ensemble::{EnsembleConfig, member_name};
 use crate::reward::{Domain, Member};
@@ -64,13 +64,13 @@ impl Trainee {
             let loss = self.loss(&batch)?;
             sum += f64::from(loss.to_scalar::<f32>()?);
             let gradients = gradients(&loss, &self.params.vars())?;
-            self.optimiser.step(&gradients, self.config.rate(step, total)).map_err(|error| {
+            self.optimiser.step(&gradients, self.config.rate(step, total), Pool::inline()).map_err(|error| {
                 Error::device(format!("training stopped at step {step} of {total}"))
                     .because(error)
                     .hint("lower the learning rate")
             })?;
             if let Some(average) = &mut self.average {
-                average.update(&self.params)?;
+                average.update(&self.params, Pool::inline())?;
             }
             self.done += 1;
         }

@@ -4,7 +4,7 @@ use crate::case::{Case, Kind, normal};
 use crate::rollout::{self, log_snr};
 use crate::train::Batch;
 use candle_core::{Device, Tensor};
-use seqtilt::nn::{AdamW, AdamWConfig, Gradients, Tensors, gradients};
+use seqtilt::nn::{AdamW, AdamWConfig, Gradients, Pool, Tensors, gradients};
 use seqtilt::store::encode_tensors;
 use seqtilt::{Error, Result, Seed};
 use serde_json::json;
@@ -56,7 +56,7 @@ fn encode(case: &Case) -> Result<Vec<u8>> {
         }
     }
     let config = AdamWConfig { weight_decay: 0.01, eps: EPS, ..AdamWConfig::default() };
-    AdamW::new(params.vars(), config).step(&of_loss, RATE)?;
+    AdamW::new(params.vars(), config).step(&of_loss, RATE, Pool::inline())?;
     for (name, tensor) in params.snapshot()? {
         put(&format!("updated/{name}"), &tensor);
     }

@@ -120,7 +120,7 @@ impl<'a> Descent<'a> {
         let parts = self.pool.map(self.shares.len(), |index| {
             gradient(self.case, &self.params, seed.index(index as u64), self.shares[index])
         })?;
-        self.optimiser.step(&sum_gradients(parts)?, RATE)?;
+        self.optimiser.step(&sum_gradients(&parts, self.pool)?, RATE, self.pool)?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::case::{Case, Kind};
 use crate::rollout;
 use crate::train::{Batch, RATE};
-use seqtilt::nn::{AdamW, AdamWConfig, gradients};
+use seqtilt::nn::{AdamW, AdamWConfig, Pool, gradients};
 use seqtilt::{Result, Seed};
 
 /// Two train steps on short and on long sequences, and one gradient through a sampler.
@@ -24,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
     train(&Case { length: 48, letters: 20, embedding: 16, layers: 1, batch: 4, ..sizes.clone() }, 2)?;
     let params = sizes.weights()?;
     let gradients = rollout::gradient(&sizes, &params, Seed::root(6), sizes.batch)?;
-    println!("gradient norm {:.4e}", gradients.norm()?);
+    println!("gradient norm {:.4e}", gradients.norm(Pool::inline())?);
     Ok(())
 }
 
@@ -34,7 +34,7 @@ fn train(case: &Case, steps: usize) -> Result<()> {
     let mut optimiser = AdamW::new(params.vars(), AdamWConfig::default());
     for _ in 0..steps {
         let (loss, _) = batch.loss(&case.network(&params)?, case.batch)?;
-        optimiser.step(&gradients(&loss, &params.vars())?, RATE)?;
+        optimiser.step(&gradients(&loss, &params.vars())?, RATE, Pool::inline())?;
     }
     Ok(())
 }

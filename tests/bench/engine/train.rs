@@ -66,7 +66,7 @@ impl<'a> Train<'a> {
             let (loss, _) = self.shards[index].loss(&self.case.network(&self.params)?, self.case.batch)?;
             gradients(&loss, &vars)
         })?;
-        self.optimiser.step(&sum_gradients(parts)?, RATE)?;
+        self.optimiser.step(&sum_gradients(&parts, self.pool)?, RATE, self.pool)?;
         Ok(())
     }
 }
