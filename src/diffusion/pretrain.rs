@@ -2,9 +2,7 @@
 
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
-use crate::nn::{
-    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients,
-};
+use crate::nn::{AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients};
 use crate::random::Seed;
 use crate::sequence::Sequence;
 use candle_core::{DType, Device, Tensor};

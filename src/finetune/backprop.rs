@@ -22,11 +22,12 @@ pub enum Estimator {
     Landing,
 }
 
-/// Gradient of J by reverse-mode differentiation through the whole chain, one step's graph at a time.
+/// Gradient of J by reverse-mode differentiation through the whole chain, the graph of one block of steps at a time.
 ///
-/// The forward walk keeps states and noise only; the reverse walk rebuilds the graph of each block of steps from its first
-/// state (gradient checkpointing by recomputation), so that memory is one block's activations plus the kept states. With `g`
-/// the gradient with respect to x_{k+1}:
+/// The forward walk keeps states and noise, and the graphs of the last [`keep`](Self::keep) blocks of steps; those of the others
+/// are built again from their first state (gradient checkpointing by recomputation), one at a time.
+///
+/// With `g` the gradient with respect to x_{k+1}:
 ///
 /// ```text
 /// A_k(θ, x) = g·(m_k(x) + s_k u_θ(x)) + c ½|u_θ(x)|² + c u_θ̄(x)·ε_k     (θ̄ = θ held fixed; last term: Landing)
@@ -47,6 +48,9 @@ pub struct BackProp {
     /// the rest of the path's. Far less noise; unbiased at the optimum where values are exact, else an approximation, whose
     /// price the certificate measures.
     pub lookahead: Option<usize>,
+    /// Blocks of steps whose activations are kept on the way there, as many as there is memory for: the others are computed
+    /// twice. The gradient is the same in every byte.
+    pub keep: usize,
 }
 
 /// One shard's share of a gradient step.
@@ -71,7 +75,8 @@ impl BackProp {
     /// When a tensor operation fails.
     ///
     /// # Cost
-    /// Two evaluations of base and control per block and row, and one reverse pass (with Landing one more evaluation).
+    /// Two evaluations of base and control per block and row, one where activations are kept, and one reverse pass (with
+    /// Landing one more evaluation of the control).
     pub fn gradient(
         &self,
         problem: &Problem<'_>,
@@ -81,7 +86,6 @@ impl BackProp {
         batch: &Batch,
     ) -> Result<ShardGradient> {
         let (chain, block) = (problem.chain, problem.chain.block());
-        let mut rollout = Rollout::draw(chain, Some(frozen), batch.steps, batch.rows, batch.seed, true)?;
         let share = 1.0 / batch.total as f64;
         let (reward_weight, cost_weight) = match problem.alpha {
             Some(alpha) => (share / alpha, share),
@@ -93,12 +97,23 @@ impl BackProp {
             let (_, mut inputs) = gradients_with(&(value.sum_all()? * -reward_weight)?, &[], &[&x])?;
             Ok((value, inputs.remove(0)))
         };
+        let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
+        let walker = Walker { chain, control: Some(control), held };
+        let ahead = Walker { control: Some(frozen), held: None, ..walker };
+        let mut kept = Vec::new();
+        let mut rollout = Rollout::draw_by(chain, batch.steps, batch.rows, batch.seed, true, |steps, x, noise| {
+            if (batch.steps - steps.start).div_ceil(block) > self.keep {
+                return ahead.walk(steps, x, noise);
+            }
+            let start = Var::from_tensor(x)?;
+            let walk = walker.walk(steps, start.as_tensor(), noise)?;
+            kept.push((start, walk.clone()));
+            Ok(walk)
+        })?;
         let (last_value, mut adjoint) = value(batch.steps, rollout.last())?;
         let stretch = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block));
         let mut total: Option<Gradients> = None;
         let mut after = rollout.states.pop();
-        let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
-        let walker = Walker { chain, control: Some(control), held };
         for first in (0..batch.steps).step_by(block).rev() {
             let last = (first + block).min(batch.steps);
             if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
@@ -109,9 +124,14 @@ impl BackProp {
             }
             let Some(state) = rollout.states.pop() else { break };
             let Some(noise) = rollout.noises.pop() else { break };
-            let start = Var::from_tensor(&state)?;
+            let (start, walk) = if let Some(kept) = kept.pop() {
+                kept
+            } else {
+                let start = Var::from_tensor(&state)?;
+                let walk = walker.walk(first..last, start.as_tensor(), &noise)?;
+                (start, walk)
+            };
             after = Some(state);
-            let walk = walker.walk(first..last, start.as_tensor(), &noise)?;
             let mut local = (walk.x * &adjoint)?.sum_all()?;
             if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {
                 if walker.held.is_some() {

@@ -1,12 +1,13 @@
 //! Walking a chain, with or without control.
 
 use super::Control;
-use super::walk::Walker;
+use super::walk::{Walk, Walker};
 use crate::diffusion::{Chain, shard_rows};
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
+use std::ops::Range;
 
 /// Standard normal draws in the shape of `rows` states of a chain.
 ///
@@ -51,16 +52,28 @@ impl Rollout {
         seed: Seed,
         keep: bool,
     ) -> Result<Self> {
+        let walker = Walker { chain, control, held: None };
+        Self::draw_by(chain, steps, rows, seed, keep, |steps, x, noise| walker.walk(steps, x, noise))
+    }
+
+    /// As [`draw`](Self::draw), with blocks of steps that `walk` takes.
+    pub(super) fn draw_by(
+        chain: &dyn Chain,
+        steps: usize,
+        rows: usize,
+        seed: Seed,
+        keep: bool,
+        mut walk: impl FnMut(Range<usize>, &Tensor, &Tensor) -> Result<Walk>,
+    ) -> Result<Self> {
         let mut rng = seed.rng();
         let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
         let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
-        let walker = Walker { chain, control, held: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
             let draws: Vec<Tensor> = block.clone().map(|_| noise(chain, rows, &mut rng)).collect::<Result<_>>()?;
             let draws = Tensor::stack(&draws, 0)?;
-            let walk = walker.walk(block, &x, &draws)?;
+            let walk = walk(block, &x, &draws)?;
             if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
                 let (squares, products) = (per_row(squares)?, per_row(products)?);
                 for row in 0..rows {

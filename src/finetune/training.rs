@@ -163,6 +163,7 @@ pub struct Finetuning<'a> {
     pool: &'a Pool,
     device: Device,
     learner: Learner,
+    keep: usize,
 }
 
 impl<'a> Finetuning<'a> {
@@ -189,7 +190,14 @@ impl<'a> Finetuning<'a> {
             ..AdamWConfig::default()
         };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
-        Ok(Self { config, chain, terminal, seed, pool, device, learner })
+        Ok(Self { config, chain, terminal, seed, pool, device, learner, keep: 0 })
+    }
+
+    /// The same run keeping the activations of so many blocks of steps ([`BackProp::keep`]): less time, more memory, the
+    /// same bytes.
+    #[must_use]
+    pub fn keeping(self, keep: usize) -> Self {
+        Self { keep, ..self }
     }
 
     /// Steps that paths walk at present: the end is brought in early in training.
@@ -229,7 +237,7 @@ impl Training for Finetuning<'_> {
         let steps = self.steps_now();
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
-        let method = BackProp { estimator, truncate, lookahead };
+        let method = BackProp { estimator, truncate, lookahead, keep: self.keep };
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
         let parts = self.pool.map(batch.div_ceil(shard), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;

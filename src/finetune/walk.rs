@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use std::ops::Range;
 
 /// Where a block led.
+#[derive(Clone)]
 pub(super) struct Walk {
     /// The states after it.
     pub(super) x: Tensor,

@@ -121,7 +121,9 @@ pub fn sum_gradients(shards: &[Gradients], pool: &Pool) -> Result<Gradients> {
     for shard in shards {
         if shard.0.len() != first.0.len() || shard.0.iter().zip(&first.0).any(|((a, _), (b, _))| a != b) {
             let (one, other) = (names(first), names(shard));
-            return Err(Error::device(format!("gradients of different parameters cannot be added: {one:?} and {other:?}")));
+            return Err(Error::device(format!(
+                "gradients of different parameters cannot be added: {one:?} and {other:?}"
+            )));
         }
     }
     let sums = pool.worth(first.count()).map(first.0.len(), |index| {

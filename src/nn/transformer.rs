@@ -55,7 +55,7 @@ impl Block {
         if kernel::fused(&[x, cond]) {
             let weights = self.weights();
             if weights.alike() {
-                return Ok(kernel::block(x, cond, mask, weights, self.attention.parts().2)?);
+                return Ok(kernel::block(x, cond, mask, &weights, self.attention.parts().2)?);
             }
         }
         let cond = match (cond.dims2()?, x.dim(0)?) {

@@ -6,8 +6,8 @@
 use candle_core::{DType, Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use seqtilt::nn::{
-    AdamW, AdamWConfig, Block, Conv1d, Init, LayerNorm, Linear, Mlp, Params, Pool, SelfAttention, composed, cross_entropy,
-    gelu, gradients, softmax,
+    AdamW, AdamWConfig, Block, Conv1d, Init, LayerNorm, Linear, Mlp, Params, Pool, SelfAttention, composed,
+    cross_entropy, gelu, gradients, softmax,
 };
 use seqtilt::{Result, Seed};
 use std::hint::black_box;

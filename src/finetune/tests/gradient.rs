@@ -32,8 +32,15 @@ fn the_recomputed_gradient_is_that_of_the_unrolled_graph() {
             for estimator in [Estimator::Cost, Estimator::Landing] {
                 let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5));
                 let whole = flat(&gradients(&loss, &vars).unwrap());
-                let method = BackProp { estimator, ..BackProp::default() };
-                let got = method.gradient(&problem, &control, &frozen, &vars, &batch(5)).unwrap();
+                let gradient = |keep| {
+                    let method = BackProp { estimator, keep, ..BackProp::default() };
+                    method.gradient(&problem, &control, &frozen, &vars, &batch(5)).unwrap()
+                };
+                let got = gradient(0);
+                for kept in [gradient(2), gradient(6)] {
+                    assert_eq!(flat(&got.gradients), flat(&kept.gradients));
+                    assert_eq!((&got.log_ratio, &got.cost, &got.value), (&kept.log_ratio, &kept.cost, &kept.value));
+                }
                 assert!(whole.iter().any(|g| g.abs() > 0.1));
                 for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
                     assert!((got - whole).abs() < 1e-10, "block {block} {estimator:?} {alpha:?}: {got} {whole}");
@@ -111,7 +118,7 @@ fn truncation_drops_the_reward_of_early_steps_and_keeps_the_cost_of_their_own() 
     let frozen = Affine::held(&control.gains().unwrap()).unwrap();
     let gradient = |alpha: Option<f64>, truncate: Option<usize>| {
         let problem = Problem { chain: &chain, terminal: &problem, alpha };
-        let method = BackProp { estimator: Estimator::Cost, truncate, lookahead: None };
+        let method = BackProp { estimator: Estimator::Cost, truncate, ..BackProp::default() };
         // offsets of the six steps, then their slopes
         flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch(8)).unwrap().gradients)
     };
@@ -159,7 +166,7 @@ fn a_stretch_ends_in_the_value_of_its_last_state() {
     for estimator in [Estimator::Cost, Estimator::Landing] {
         let gradient = |steps: usize, lookahead: Option<usize>| {
             let problem = Problem { chain: &chain, terminal: &Valued, alpha: Some(0.5) };
-            let method = BackProp { estimator, truncate: None, lookahead };
+            let method = BackProp { estimator, lookahead, ..BackProp::default() };
             let batch = Batch { steps, ..batch(8) };
             // offsets of the seven steps, then their slopes
             flat(&method.gradient(&problem, &control, &frozen, &params.vars(), &batch).unwrap().gradients)

@@ -67,13 +67,18 @@ impl Weights {
 }
 
 /// The block for x (B, L, d) and conditions (B, c), or one condition (1, c) for all.
-pub(crate) fn block(x: &Tensor, cond: &Tensor, mask: Option<&Tensor>, weights: Weights, heads: usize) -> Result<Tensor> {
+pub(crate) fn block(
+    x: &Tensor,
+    cond: &Tensor,
+    mask: Option<&Tensor>,
+    weights: &Weights,
+    heads: usize,
+) -> Result<Tensor> {
     let (batch, length, dim) = x.dims3()?;
     let (conditions, cond_dim) = cond.dims2()?;
-    let fits = |(weight, bias): &(Tensor, Tensor), out: usize, inp: usize| {
-        weight.dims() == [out, inp] && bias.dims() == [out]
-    };
-    let Weights { qkv, out, up, down, steer_attention, steer_mlp } = &weights;
+    let fits =
+        |(weight, bias): &(Tensor, Tensor), out: usize, inp: usize| weight.dims() == [out, inp] && bias.dims() == [out];
+    let Weights { qkv, out, up, down, steer_attention, steer_mlp } = weights;
     let hidden = up.1.elem_count();
     let maps = [(qkv, 3 * dim, dim), (out, dim, dim), (up, hidden, dim), (down, dim, hidden)];
     let steering = [(steer_attention, 3 * dim, cond_dim), (steer_mlp, 3 * dim, cond_dim)];
@@ -126,12 +131,12 @@ impl Block {
         self.sizes.batch * self.sizes.length
     }
 
-    fn plan(&self) -> Plan {
-        Plan { dim: self.sizes.dim, group: self.rows() / self.conditions }
+    fn plan<'a>(&self, steer: &'a [f32]) -> Plan<'a> {
+        Plan { dim: self.sizes.dim, group: self.rows() / self.conditions, steer }
     }
 
     fn forward(&self, x: &[f32], cond: &[f32], keep: bool) -> Result<(Vec<f32>, Kept)> {
-        let (rows, dim, plan, weights) = (self.rows(), self.sizes.dim, self.plan(), &self.weights);
+        let (rows, dim, weights) = (self.rows(), self.sizes.dim, &self.weights);
         let mut condition = Buffer::new(cond.len());
         condition.copy_from_slice(cond);
         gelu::activate(&mut condition);
@@ -140,21 +145,21 @@ impl Block {
         let mut moments = [vec![[0.0; 2]; rows], vec![[0.0; 2]; rows]];
 
         let mut h = Buffer::new(rows * dim);
-        passes::normalise(&mut h, &mut moments[0], x, &steer_attention, plan);
+        passes::normalise(&mut h, &mut moments[0], x, self.plan(&steer_attention));
         let qkv = with_bias(&h, rows, &weights.qkv)?;
         let mut attended = Buffer::new(rows * dim);
         let probabilities = attend(&mut attended, &qkv, &self.bias, self.sizes, keep);
         let mixed = times(&attended, rows, &weights.out.0)?;
         let mut middle = Buffer::new(rows * dim);
-        passes::add_gated(&mut middle, x, &mixed, &*values(&weights.out.1)?, &steer_attention, plan);
+        passes::add_gated(&mut middle, x, &mixed, &values(&weights.out.1)?, self.plan(&steer_attention));
 
-        passes::normalise(&mut h, &mut moments[1], &middle, &steer_mlp, plan);
+        passes::normalise(&mut h, &mut moments[1], &middle, self.plan(&steer_mlp));
         let hidden = times(&h, rows, &weights.up.0)?;
         let mut activated = Buffer::new(rows * self.hidden);
-        passes::activate(&mut activated, &hidden, &*values(&weights.up.1)?);
+        passes::activate(&mut activated, &hidden, &values(&weights.up.1)?);
         let answer = times(&activated, rows, &weights.down.0)?;
         let mut y = vec![0.0; rows * dim];
-        passes::add_gated(&mut y, &middle, &answer, &*values(&weights.down.1)?, &steer_mlp, plan);
+        passes::add_gated(&mut y, &middle, &answer, &values(&weights.down.1)?, self.plan(&steer_mlp));
         let kept = Kept {
             condition,
             steer_attention,
@@ -224,12 +229,11 @@ impl CustomOp3 for Block {
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let again;
-        let kept = match self.kept.get() {
-            Some(kept) => kept,
-            None => {
-                again = self.forward(&values(x)?, &values(cond)?, true)?.1;
-                &again
-            }
+        let kept = if let Some(kept) = self.kept.get() {
+            kept
+        } else {
+            again = self.forward(&values(x)?, &values(cond)?, true)?.1;
+            &again
         };
         let g = g.contiguous()?;
         let (dx, d_cond) = self.back(kept, &values(x)?, (&values(cond)?, cond.track_op()), &values(&g)?)?;

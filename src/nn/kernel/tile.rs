@@ -95,8 +95,7 @@ impl Product<'_> {
             }
         }
         for (m, sums) in sums.iter().enumerate() {
-            let (to, _) =
-                S::as_mut_simd_f32s(&mut self.to[(row + m) * self.width + column..][..N * S::F32_LANES]);
+            let (to, _) = S::as_mut_simd_f32s(&mut self.to[(row + m) * self.width + column..][..N * S::F32_LANES]);
             for (to, sum) in to.iter_mut().zip(sums) {
                 *to = if self.add { simd.add_f32s(*to, *sum) } else { *sum };
             }

@@ -13,6 +13,9 @@ pub(crate) const KEEP: f64 = 0.95;
 /// Standard deviation of the noise of each step.
 pub(crate) const STD: f64 = 0.2;
 
+/// Steps whose activations are kept: with two shards a thread, what a quarter of PyTorch's memory has room for.
+const KEPT: usize = 16;
+
 /// x ← KEEP x + STD ε
 pub(crate) struct Decay {
     steps: usize,
@@ -88,7 +91,7 @@ pub(crate) fn gradient(case: &Case, params: &Params, seed: Seed, rows: usize) ->
     let chain = Decay::new(case);
     let problem = Problem { chain: &chain, terminal: &NearOne, alpha: Some(1.0) };
     let (control, frozen) = (Steered::new(case, params)?, Steered::new(case, &held(params))?);
-    let method = BackProp { estimator: Estimator::Cost, ..BackProp::default() };
+    let method = BackProp { estimator: Estimator::Cost, keep: KEPT, ..BackProp::default() };
     let batch = Batch { rows, total: case.batch, steps: case.calls, seed };
     Ok(method.gradient(&problem, &control, &frozen, &params.vars(), &batch)?.gradients)
 }
@@ -107,7 +110,7 @@ impl<'a> Descent<'a> {
     pub(crate) fn new(case: &'a Case, shards: usize, pool: &'a Pool) -> Result<Self> {
         let params = case.weights()?;
         let optimiser = AdamW::new(params.vars(), AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() });
-        Ok(Self { case, pool, params, optimiser, shares: case.shares(shards), done: 0 })
+        Ok(Self { case, pool, params, optimiser, shares: case.shares(2 * shards), done: 0 })
     }
 
     pub(crate) fn params(&self) -> &Params {

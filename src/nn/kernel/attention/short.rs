@@ -87,38 +87,54 @@ fn columns(to: &mut [f32], from: &[f32], stride: usize, width: usize, length: us
 #[inline(always)]
 fn product<const F: bool>(to: &mut [f32], a: Rows<'_>, b: &[f32], length: usize, width: usize) {
     let lanes = padded(length);
-    for j in 0..length {
+    // four rows at a time, so that each vector of b is read once for all; rows behind the last are read twice
+    for row in (0..length).step_by(4) {
+        let [a0, a1, a2, a3]: [&[f32]; 4] =
+            std::array::from_fn(|r| &a.data[(row + r).min(length - 1) * a.stride..][..width]);
         for first in (0..lanes).step_by(LANES) {
-            // four sums, so that a multiplication need not wait for the one before
             let (mut s0, mut s1) = ([0.0_f32; LANES], [0.0_f32; LANES]);
             let (mut s2, mut s3) = (s0, s1);
-            for at in 0..width / LANES {
-                let a = a.lane(j, at);
-                let b = |c: usize| lane(b, (at * LANES + c) * lanes + first);
-                for half in [0, 4] {
-                    axpy::<F>(&mut s0, a[half], b(half));
-                    axpy::<F>(&mut s1, a[half + 1], b(half + 1));
-                    axpy::<F>(&mut s2, a[half + 2], b(half + 2));
-                    axpy::<F>(&mut s3, a[half + 3], b(half + 3));
-                }
+            for c in 0..width {
+                let b = lane(b, c * lanes + first);
+                axpy::<F>(&mut s0, a0[c], b);
+                axpy::<F>(&mut s1, a1[c], b);
+                axpy::<F>(&mut s2, a2[c], b);
+                axpy::<F>(&mut s3, a3[c], b);
             }
-            *lane_mut(to, j * lanes + first) = std::array::from_fn(|i| (s0[i] + s1[i]) + (s2[i] + s3[i]));
+            for (r, sum) in [s0, s1, s2, s3].into_iter().enumerate().take(length - row) {
+                *lane_mut(to, (row + r) * lanes + first) = sum;
+            }
         }
     }
 }
 
-/// `Σⱼ weight(j) rows[j]` over `length` rows, for vector `at` of each.
+/// Writes `Σⱼ weight(j) rows[j]` over `length` rows of `width` numbers.
 #[inline(always)]
-fn mix<const F: bool>(rows: Rows<'_>, at: usize, length: usize, weight: impl Fn(usize) -> f32) -> Lanes {
-    let (mut even, mut odd) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    for j in (1..length).step_by(2) {
-        axpy::<F>(&mut even, weight(j - 1), rows.lane(j - 1, at));
-        axpy::<F>(&mut odd, weight(j), rows.lane(j, at));
+fn mix<const F: bool>(to: &mut [f32], rows: Rows<'_>, length: usize, width: usize, weight: impl Fn(usize) -> f32) {
+    let vectors = width.div_ceil(LANES);
+    // four vectors at a time, so that a multiplication need not wait for the one before
+    let whole = vectors / 4 * 4;
+    for at in (0..whole).step_by(4) {
+        let (mut s0, mut s1) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let (mut s2, mut s3) = (s0, s1);
+        for j in 0..length {
+            let (weight, row) = (weight(j), &rows.data[j * rows.stride + at * LANES..][..4 * LANES]);
+            axpy::<F>(&mut s0, weight, lane(row, 0));
+            axpy::<F>(&mut s1, weight, lane(row, LANES));
+            axpy::<F>(&mut s2, weight, lane(row, 2 * LANES));
+            axpy::<F>(&mut s3, weight, lane(row, 3 * LANES));
+        }
+        for (vector, sum) in [s0, s1, s2, s3].into_iter().enumerate() {
+            store(to, at + vector, width, sum);
+        }
     }
-    if length % 2 == 1 {
-        axpy::<F>(&mut even, weight(length - 1), rows.lane(length - 1, at));
+    for at in whole..vectors {
+        let mut sum = [0.0_f32; LANES];
+        for j in 0..length {
+            axpy::<F>(&mut sum, weight(j), rows.lane(j, at));
+        }
+        store(to, at, width, sum);
     }
-    std::array::from_fn(|i| even[i] + odd[i])
 }
 
 /// y ← y + a x
@@ -190,9 +206,7 @@ fn forward_body<const F: bool>(out: &mut [f32], kept: &mut [f32], qkv: &[f32], b
             softmax_down::<F>(p, lanes, sizes.scale(), &bias[item * length..]);
             for i in 0..length {
                 let to = &mut out[(item * length + i) * dim + head * head_dim..][..head_dim];
-                for at in 0..width / LANES {
-                    store(to, at, head_dim, mix::<F>(v, at, length, |j| p[j * lanes + i]));
-                }
+                mix::<F>(to, v, length, head_dim, |j| p[j * lanes + i]);
             }
         }
     }
@@ -237,11 +251,9 @@ fn backward_body<const F: bool>(d_qkv: &mut [f32], kept: &[f32], qkv: &[f32], g:
             }
             for position in 0..length {
                 let to = &mut d_qkv[start + position * stride..];
-                for at in 0..width / LANES {
-                    store(to, at, head_dim, mix::<F>(k, at, length, |j| ds[j * lanes + position]));
-                    store(&mut to[dim..], at, head_dim, mix::<F>(q, at, length, |i| ds[position * lanes + i]));
-                    store(&mut to[2 * dim..], at, head_dim, mix::<F>(go, at, length, |i| p[position * lanes + i]));
-                }
+                mix::<F>(to, k, length, head_dim, |j| ds[j * lanes + position]);
+                mix::<F>(&mut to[dim..], q, length, head_dim, |i| ds[position * lanes + i]);
+                mix::<F>(&mut to[2 * dim..], go, length, head_dim, |i| p[position * lanes + i]);
             }
         }
     }

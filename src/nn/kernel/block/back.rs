@@ -19,7 +19,7 @@ impl Block {
         (cond, cond_tracked): (&[f32], bool),
         g: &[f32],
     ) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
-        let (rows, dim, plan, weights) = (self.rows(), self.sizes.dim, self.plan(), &self.weights);
+        let (rows, dim, weights) = (self.rows(), self.sizes.dim, &self.weights);
         let trained = weights.qkv.0.is_variable();
         let mut d_steer_attention = Buffer::zeros(self.conditions * 3 * dim);
         let mut d_steer_mlp = Buffer::zeros(self.conditions * 3 * dim);
@@ -29,8 +29,8 @@ impl Block {
         // y = x₁ + gate (m + b)
         let mut dy = Buffer::new(rows * dim);
         let bias = values(&weights.down.1)?;
-        let steer = &kept.steer_mlp;
-        passes::add_gated_back(&mut dy, &mut d_steer_mlp, &mut d_bias, g, &kept.answer, &bias, steer, plan);
+        let plan = self.plan(&kept.steer_mlp);
+        passes::add_gated_back(&mut dy, &mut d_steer_mlp, &mut d_bias, g, &kept.answer, &bias, plan);
         let mut d_hidden = back_through(&dy, rows, &weights.down.0)?;
         let mut activated = Buffer::new(rows * self.hidden);
         let bias = values(&weights.up.1)?;
@@ -45,17 +45,17 @@ impl Block {
         let mut h = Buffer::new(rows * dim);
         let mut dh = back_through(&d_hidden, rows, &weights.up.0)?;
         if trained {
-            passes::normalise_again(&mut h, &kept.moments[1], &kept.middle, steer, plan);
+            passes::normalise_again(&mut h, &kept.moments[1], &kept.middle, plan);
             of_weight(&weights.up.0, &d_hidden, &h, rows)?;
         }
         drop(d_hidden);
-        passes::normalise_back(&mut dx, &mut d_steer_mlp, &mut dh, &kept.moments[1], &kept.middle, steer, plan);
+        passes::normalise_back(&mut dx, &mut d_steer_mlp, &mut dh, &kept.moments[1], &kept.middle, plan);
 
         // x₁ = x + gate (o + b)
         d_bias.fill(0.0);
         let bias = values(&weights.out.1)?;
-        let steer = &kept.steer_attention;
-        passes::add_gated_back(&mut dy, &mut d_steer_attention, &mut d_bias, &dx, &kept.mixed, &bias, steer, plan);
+        let plan = self.plan(&kept.steer_attention);
+        passes::add_gated_back(&mut dy, &mut d_steer_attention, &mut d_bias, &dx, &kept.mixed, &bias, plan);
         let d_attended = back_through(&dy, rows, &weights.out.0)?;
         let mut d_qkv = Buffer::new(rows * 3 * dim);
         let (attended, sizes) = ((&*kept.attended, &*d_attended), self.sizes);
@@ -64,11 +64,11 @@ impl Block {
         if trained {
             of_weight(&weights.out.0, &dy, &kept.attended, rows)?;
             leaf::add_sum(&weights.out.1, &d_bias)?;
-            passes::normalise_again(&mut h, &kept.moments[0], x, steer, plan);
+            passes::normalise_again(&mut h, &kept.moments[0], x, plan);
             of_weight(&weights.qkv.0, &d_qkv, &h, rows)?;
             leaf::add_sum(&weights.qkv.1, &d_qkv)?;
         }
-        passes::normalise_back(&mut dx, &mut d_steer_attention, &mut dh, &kept.moments[0], x, steer, plan);
+        passes::normalise_back(&mut dx, &mut d_steer_attention, &mut dh, &kept.moments[0], x, plan);
 
         // (shift, scale, gate) = W gelu(c) + b
         let steering = [(&weights.steer_attention, &d_steer_attention), (&weights.steer_mlp, &d_steer_mlp)];

@@ -4,27 +4,29 @@ use crate::nn::kernel::gelu::value_and_slope;
 use crate::nn::kernel::simd::{dispatch, fma, sum, sum2};
 use crate::nn::norm::EPSILON;
 
-/// Where a row finds its shift, scale and gate.
+/// How rows are steered.
 #[derive(Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub(super) dim: usize,
     /// Rows that share a condition.
     pub(super) group: usize,
+    /// Shift, scale and gate for each condition.
+    pub(super) steer: &'a [f32],
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// Shift, scale and gate of a row.
     #[inline(always)]
-    fn steer(self, steer: &[f32], row: usize) -> (&[f32], &[f32], &[f32]) {
+    fn of(self, row: usize) -> (&'a [f32], &'a [f32], &'a [f32]) {
         let at = row / self.group * 3 * self.dim;
-        let (shift, rest) = steer[at..at + 3 * self.dim].split_at(self.dim);
+        let (shift, rest) = self.steer[at..at + 3 * self.dim].split_at(self.dim);
         let (scale, gate) = rest.split_at(self.dim);
         (shift, scale, gate)
     }
 
-    /// As [`steer`](Self::steer), to add to.
+    /// As [`of`](Self::of) in the gradient of all of them, to add to.
     #[inline(always)]
-    fn steer_mut(self, steer: &mut [f32], row: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
+    fn in_gradient(self, steer: &mut [f32], row: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
         let at = row / self.group * 3 * self.dim;
         let (shift, rest) = steer[at..at + 3 * self.dim].split_at_mut(self.dim);
         let (scale, gate) = rest.split_at_mut(self.dim);
@@ -34,15 +36,15 @@ impl Plan {
 
 dispatch!(
     /// h ← norm(x) (1 + scale) + shift; keeps the mean and one over the standard deviation of each row.
-    normalise => normalise_body(h: &mut [f32], moments: &mut [[f32; 2]], x: &[f32], steer: &[f32], plan: Plan)
+    normalise => normalise_body(h: &mut [f32], moments: &mut [[f32; 2]], x: &[f32], plan: Plan<'_>)
 );
 dispatch!(
     /// h as [`normalise`] left it.
-    normalise_again => normalise_again_body(h: &mut [f32], moments: &[[f32; 2]], x: &[f32], steer: &[f32], plan: Plan)
+    normalise_again => normalise_again_body(h: &mut [f32], moments: &[[f32; 2]], x: &[f32], plan: Plan<'_>)
 );
 dispatch!(
     /// sum ← x + gate (y + bias)
-    add_gated => add_gated_body(sum: &mut [f32], x: &[f32], y: &[f32], bias: &[f32], steer: &[f32], plan: Plan)
+    add_gated => add_gated_body(sum: &mut [f32], x: &[f32], y: &[f32], bias: &[f32], plan: Plan<'_>)
 );
 dispatch!(
     /// to ← gelu(x + bias)
@@ -57,33 +59,33 @@ dispatch!(
 dispatch!(
     /// The chain rule of [`add_gated`]: dy ← g gate, adding its rows to `d_bias` and g (y + bias) to the gate's gradient.
     add_gated_back => add_gated_back_body(
-        dy: &mut [f32], d_steer: &mut [f32], d_bias: &mut [f32], g: &[f32], y: &[f32], bias: &[f32], steer: &[f32],
-        plan: Plan,
+        dy: &mut [f32], d_steer: &mut [f32], d_bias: &mut [f32], g: &[f32], y: &[f32], bias: &[f32],
+        plan: Plan<'_>,
     )
 );
 dispatch!(
     /// The chain rule of [`normalise`]: adds the gradient of x to `dx`, and those of shift and scale.
     normalise_back => normalise_back_body(
-        dx: &mut [f32], d_steer: &mut [f32], dh: &mut [f32], moments: &[[f32; 2]], x: &[f32], steer: &[f32],
-        plan: Plan,
+        dx: &mut [f32], d_steer: &mut [f32], dh: &mut [f32], moments: &[[f32; 2]], x: &[f32],
+        plan: Plan<'_>,
     )
 );
 
 #[inline(always)]
-fn normalise_body<const F: bool>(h: &mut [f32], moments: &mut [[f32; 2]], x: &[f32], steer: &[f32], plan: Plan) {
+fn normalise_body<const F: bool>(h: &mut [f32], moments: &mut [[f32; 2]], x: &[f32], plan: Plan<'_>) {
     let n = plan.dim as f32;
     for (row, (x, moments)) in x.chunks_exact(plan.dim).zip(moments.iter_mut()).enumerate() {
         let mean = sum(x, |x| x) / n;
         let variance = sum(x, |x| (x - mean) * (x - mean)) / n;
         *moments = [mean, 1.0 / (variance + EPSILON as f32).sqrt()];
-        normalise_row::<F>(&mut h[row * plan.dim..][..plan.dim], *moments, x, plan.steer(steer, row));
+        normalise_row::<F>(&mut h[row * plan.dim..][..plan.dim], *moments, x, plan.of(row));
     }
 }
 
 #[inline(always)]
-fn normalise_again_body<const F: bool>(h: &mut [f32], moments: &[[f32; 2]], x: &[f32], steer: &[f32], plan: Plan) {
+fn normalise_again_body<const F: bool>(h: &mut [f32], moments: &[[f32; 2]], x: &[f32], plan: Plan<'_>) {
     for (row, (x, moments)) in x.chunks_exact(plan.dim).zip(moments).enumerate() {
-        normalise_row::<F>(&mut h[row * plan.dim..][..plan.dim], *moments, x, plan.steer(steer, row));
+        normalise_row::<F>(&mut h[row * plan.dim..][..plan.dim], *moments, x, plan.of(row));
     }
 }
 
@@ -96,10 +98,10 @@ fn normalise_row<const F: bool>(h: &mut [f32], moments: [f32; 2], x: &[f32], ste
 }
 
 #[inline(always)]
-fn add_gated_body<const F: bool>(sum: &mut [f32], x: &[f32], y: &[f32], bias: &[f32], steer: &[f32], plan: Plan) {
+fn add_gated_body<const F: bool>(sum: &mut [f32], x: &[f32], y: &[f32], bias: &[f32], plan: Plan<'_>) {
     let rows = sum.chunks_exact_mut(plan.dim).zip(x.chunks_exact(plan.dim)).zip(y.chunks_exact(plan.dim));
     for (row, ((sum, x), y)) in rows.enumerate() {
-        let (_, _, gate) = plan.steer(steer, row);
+        let (_, _, gate) = plan.of(row);
         for ((((sum, x), y), bias), gate) in sum.iter_mut().zip(x).zip(y).zip(bias).zip(gate) {
             *sum = fma::<F>(*gate, y + bias, *x);
         }
@@ -144,12 +146,11 @@ fn add_gated_back_body<const F: bool>(
     g: &[f32],
     y: &[f32],
     bias: &[f32],
-    steer: &[f32],
-    plan: Plan,
+    plan: Plan<'_>,
 ) {
     let rows = dy.chunks_exact_mut(plan.dim).zip(g.chunks_exact(plan.dim)).zip(y.chunks_exact(plan.dim));
     for (row, ((dy, g), y)) in rows.enumerate() {
-        let ((_, _, gate), (_, _, d_gate)) = (plan.steer(steer, row), plan.steer_mut(d_steer, row));
+        let ((_, _, gate), (_, _, d_gate)) = (plan.of(row), plan.in_gradient(d_steer, row));
         for ((((dy, g), gate), d_bias), ((y, bias), d_gate)) in
             dy.iter_mut().zip(g).zip(gate).zip(d_bias.iter_mut()).zip(y.iter().zip(bias).zip(d_gate))
         {
@@ -168,14 +169,13 @@ fn normalise_back_body<const F: bool>(
     dh: &mut [f32],
     moments: &[[f32; 2]],
     x: &[f32],
-    steer: &[f32],
-    plan: Plan,
+    plan: Plan<'_>,
 ) {
     let n = plan.dim as f32;
     let rows = dx.chunks_exact_mut(plan.dim).zip(dh.chunks_exact_mut(plan.dim)).zip(x.chunks_exact(plan.dim));
     for (row, (((dx, dh), x), [mean, inverse])) in rows.zip(moments).enumerate() {
-        let (_, scale, _) = plan.steer(steer, row);
-        let (d_shift, d_scale, _) = plan.steer_mut(d_steer, row);
+        let (_, scale, _) = plan.of(row);
+        let (d_shift, d_scale, _) = plan.in_gradient(d_steer, row);
         for ((((dh, x), scale), d_shift), d_scale) in dh.iter_mut().zip(x).zip(scale).zip(d_shift).zip(d_scale) {
             *d_shift += *dh;
             *d_scale = fma::<F>(*dh, (x - mean) * inverse, *d_scale);
