@@ -2,7 +2,9 @@
 
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients};
+use crate::nn::{
+    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients, over_shards,
+};
 use crate::random::Seed;
 use crate::sequence::Sequence;
 use candle_core::{DType, Device, Tensor};
@@ -22,11 +24,6 @@ pub struct Pretraining<'a> {
     pool: &'a Pool,
     device: Device,
     learner: Learner,
-}
-
-struct ShardLoss {
-    gradients: Gradients,
-    seen: Vec<(f64, f64)>,
 }
 
 impl<'a> Pretraining<'a> {
@@ -76,7 +73,8 @@ impl<'a> Pretraining<'a> {
         Prior::new(&self.shape, &Params::frozen(self.weights(), &self.device))
     }
 
-    fn shard_loss(&self, seed: Seed, rows: usize) -> Result<ShardLoss> {
+    /// The gradients of a shard's share of the loss, and log signal-to-noise ratio and loss of each row.
+    fn shard_loss(&self, seed: Seed, rows: usize) -> Result<(Gradients, Vec<(f64, f64)>)> {
         let prior = Prior::new(&self.shape, self.learner.params())?;
         let (length, dim) = (self.shape.length, self.shape.embedding_dim);
         let mut rng = seed.rng();
@@ -113,7 +111,7 @@ impl<'a> Pretraining<'a> {
         let loss = (per_row.sum_all()? / self.config.batch as f64)?;
         let gradients = gradients(&loss, &self.learner.params().vars())?;
         let seen = log_snrs.into_iter().zip(per_row.to_dtype(DType::F64)?.to_vec1::<f64>()?).collect();
-        Ok(ShardLoss { gradients, seen })
+        Ok((gradients, seen))
     }
 }
 
@@ -129,22 +127,19 @@ impl Training for Pretraining<'_> {
     fn step(&mut self) -> Result<Figures> {
         let seed = self.seed.child("step").index(self.done());
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
-        let parts = self
-            .pool
-            .map(batch.div_ceil(shard), |i| self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard)))?;
-        let (mut all, mut loss) = (Vec::with_capacity(parts.len()), 0.0);
-        for part in parts {
-            for (log_snr, value) in part.seen {
-                self.shape.warp.record(log_snr, value);
-                loss += value / batch as f64;
-            }
-            all.push(part.gradients);
+        let (sums, seen) = over_shards(self.pool, batch.div_ceil(shard), |i| {
+            self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard))
+        })?;
+        let mut loss = 0.0;
+        for (log_snr, value) in seen.into_iter().flatten() {
+            self.shape.warp.record(log_snr, value);
+            loss += value / batch as f64;
         }
         if !loss.is_finite() {
             return Err(Error::device(format!("the loss is {loss} at step {}", self.done() + 1))
                 .hint("lower the learning rate and run again with --resume"));
         }
-        let (norm, rate) = self.learner.learn(&all, self.pool)?;
+        let (norm, rate) = self.learner.learn(&sums, self.pool)?;
         Ok(vec![("loss", loss), ("gradient_norm", norm), ("learning_rate", rate)])
     }
 

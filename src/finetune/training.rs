@@ -3,7 +3,7 @@
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, over_shards};
 use crate::random::Seed;
 use crate::registry::registry;
 use candle_core::Device;
@@ -239,17 +239,17 @@ impl Training for Finetuning<'_> {
         let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
         let method = BackProp { estimator, truncate, lookahead, keep: self.keep };
         let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
-        let parts = self.pool.map(batch.div_ceil(shard), |i| {
+        let (sums, parts) = over_shards(self.pool, batch.div_ceil(shard), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
             let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
             let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
-            method.gradient(&problem, &control, &frozen, &vars, &part)
+            let part = method.gradient(&problem, &control, &frozen, &vars, &part)?;
+            Ok((part.gradients, (part.value, part.cost)))
         })?;
-        let (mut value, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
-        for part in parts {
-            value += part.value.iter().sum::<f64>() / batch as f64;
-            cost += part.cost.iter().sum::<f64>() / batch as f64;
-            all.push(part.gradients);
+        let (mut value, mut cost) = (0.0, 0.0);
+        for (values, costs) in parts {
+            value += values.iter().sum::<f64>() / batch as f64;
+            cost += costs.iter().sum::<f64>() / batch as f64;
         }
         if !(value.is_finite() && cost.is_finite()) {
             return Err(Error::device(format!(
@@ -258,7 +258,7 @@ impl Training for Finetuning<'_> {
             ))
             .hint("lower the learning rate or raise alpha"));
         }
-        let (norm, rate) = self.learner.learn(&all, self.pool)?;
+        let (norm, rate) = self.learner.learn(&sums, self.pool)?;
         Ok(vec![
             ("value", value),
             ("path_kl", cost),

@@ -3,12 +3,13 @@
 use super::host::with_f32;
 use super::kernel::collect_leaves;
 use super::parallel::Pool;
+use super::shards::sum_gradients;
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 
 /// The gradient of every parameter, in the order of the parameters.
 #[derive(Clone, Debug, Default)]
-pub struct Gradients(Vec<(String, Option<Tensor>)>);
+pub struct Gradients(pub(super) Vec<(String, Option<Tensor>)>);
 
 /// Gradients of a scalar loss with respect to named parameters.
 ///
@@ -111,46 +112,6 @@ impl Gradients {
     }
 }
 
-/// The sum over shards, added in their order: the same bytes for any number of threads.
-///
-/// # Errors
-/// When there is no shard, or the shards have different parameters.
-pub fn sum_gradients(shards: &[Gradients], pool: &Pool) -> Result<Gradients> {
-    let first = shards.first().ok_or_else(|| Error::device("there are no gradients to sum"))?;
-    let names = |gradients: &Gradients| gradients.0.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    for shard in shards {
-        if shard.0.len() != first.0.len() || shard.0.iter().zip(&first.0).any(|((a, _), (b, _))| a != b) {
-            let (one, other) = (names(first), names(shard));
-            return Err(Error::device(format!(
-                "gradients of different parameters cannot be added: {one:?} and {other:?}"
-            )));
-        }
-    }
-    let sums = pool.worth(first.count()).map(first.0.len(), |index| {
-        sum(&shards.iter().filter_map(|shard| shard.0[index].1.as_ref()).collect::<Vec<_>>())
-    })?;
-    Ok(Gradients(first.0.iter().zip(sums).map(|((name, _), sum)| (name.clone(), sum)).collect()))
-}
-
-/// The sum of tensors of one shape in their order.
-fn sum(parts: &[&Tensor]) -> Result<Option<Tensor>> {
-    let Some((first, rest)) = parts.split_first() else { return Ok(None) };
-    if let Some(mut sum) = with_f32(first, <[f32]>::to_vec) {
-        let added = rest.iter().all(|part| {
-            let add = |part: &[f32]| sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
-            part.shape() == first.shape() && with_f32(part, add).is_some()
-        });
-        if added {
-            return Ok(Some(Tensor::from_vec(sum, first.shape(), first.device())?));
-        }
-    }
-    let mut sum = (*first).clone();
-    for part in rest {
-        sum = (sum + *part)?;
-    }
-    Ok(Some(sum))
-}
-
 fn square_sum(tensor: &Tensor) -> Result<f64> {
     if let Some(sum) = with_f32(tensor, |values| {
         // sixteen running sums: the order of additions is fixed, and the compiler can use wide registers
@@ -171,7 +132,6 @@ fn square_sum(tensor: &Tensor) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Mlp, check};
     use candle_core::Device;
 
     fn var(value: &[f64]) -> Var {
@@ -196,36 +156,13 @@ mod tests {
         let (a, b) = (var(&[3.0]), var(&[4.0]));
         let vars = named(&[("a", &a), ("b", &b)]);
         let loss = (a.sqr().unwrap() + b.sqr().unwrap()).unwrap().sum_all().unwrap();
-        let one = gradients(&loss, &vars).unwrap();
+        let mut total = gradients(&loss, &vars).unwrap();
         let pool = Pool::inline();
-        assert_eq!(one.norm(pool).unwrap(), 10.0);
-        let mut total = sum_gradients(&[one.clone(), one.clone()], pool).unwrap();
+        assert_eq!(total.norm(pool).unwrap(), 10.0);
+        total.add(total.clone()).unwrap();
         total.scale(0.25).unwrap();
         assert_eq!((total.norm(pool).unwrap(), total.count()), (5.0, 2));
-        assert!(sum_gradients(&[one, Gradients::default()], pool).is_err());
-        assert!(sum_gradients(&[], pool).is_err());
-    }
-
-    #[test]
-    fn gradients_have_the_same_bytes_on_1_2_and_4_threads() {
-        let params = check::params_f32();
-        let mlp = Mlp::new(&params, &[3, 300, 300, 1]).unwrap();
-        let run = |threads| {
-            let pool = Pool::new(threads).unwrap();
-            assert_eq!(pool.threads(), threads);
-            let shards = pool.map(7, |index| {
-                let x = check::normal_f32(index as u64, &[5, 3]);
-                gradients(&mlp.forward(&x)?.sqr()?.sum_all()?, &params.vars())
-            });
-            let sum = sum_gradients(&shards.unwrap(), &pool).unwrap();
-            sum.iter()
-                .flat_map(|(_, g)| g.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
-                .collect::<Vec<_>>()
-        };
-        let one = run(1);
-        assert!(one.iter().any(|g| *g != 0.0));
-        assert_eq!(one, run(2));
-        assert_eq!(one, run(4));
+        assert!(total.add(Gradients::default()).is_err());
     }
 
     #[test]

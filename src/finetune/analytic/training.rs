@@ -4,7 +4,7 @@ use super::{Affine, LinearChain, LinearQuadratic, Start};
 use crate::diffusion::Chain as _;
 use crate::error::{Error, Result};
 use crate::finetune::{BackProp, Batch, Estimator, Problem};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training};
+use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, over_shards};
 use crate::random::Seed;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -109,19 +109,19 @@ impl Training for AnalyticTraining<'_> {
         let problem = Problem { chain: &self.chain, terminal: &self.problem, alpha: Some(self.problem.alpha) };
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let method = BackProp { estimator: self.config.estimator, ..BackProp::default() };
-        let parts = self.pool.map(batch.div_ceil(SHARD), |i| {
+        let (sums, parts) = over_shards(self.pool, batch.div_ceil(SHARD), |i| {
             let (control, frozen) = (Affine::new(self.learner.params(), steps)?, Affine::new(&held, steps)?);
             let rows = SHARD.min(batch - i * SHARD);
             let part = Batch { rows, total: batch, steps, seed: seed.index(i as u64) };
-            method.gradient(&problem, &control, &frozen, &vars, &part)
+            let part = method.gradient(&problem, &control, &frozen, &vars, &part)?;
+            Ok((part.gradients, (part.value, part.cost)))
         })?;
-        let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
-        for part in parts {
-            reward += part.value.iter().sum::<f64>() / batch as f64;
-            cost += part.cost.iter().sum::<f64>() / batch as f64;
-            all.push(part.gradients);
+        let (mut reward, mut cost) = (0.0, 0.0);
+        for (values, costs) in parts {
+            reward += values.iter().sum::<f64>() / batch as f64;
+            cost += costs.iter().sum::<f64>() / batch as f64;
         }
-        self.learner.learn(&all, self.pool)?;
+        self.learner.learn(&sums, self.pool)?;
         Ok(vec![("reward", reward), ("path_kl", cost), ("objective", reward - self.problem.alpha * cost)])
     }
 
