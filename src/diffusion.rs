@@ -10,6 +10,7 @@ mod config;
 mod denoiser;
 mod elbo;
 mod folder;
+mod footprint;
 mod grid;
 mod pretrain;
 mod prior;

@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod conv;
 mod ema;
+mod footprint;
 mod grad;
 mod host;
 mod kernel;
@@ -32,6 +33,7 @@ pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;
 pub use conv::Conv1d;
 pub use ema::Ema;
+pub use footprint::{Footprint, gigabytes};
 pub use grad::{Gradients, gradients, gradients_with};
 #[doc(hidden)]
 pub use kernel::composed;

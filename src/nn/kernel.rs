@@ -29,7 +29,7 @@ mod softmax;
 mod tile;
 
 pub(crate) use adamw::{Rates, adamw};
-pub(crate) use attention::attention;
+pub(crate) use attention::{attention, attention_keeps};
 pub(crate) use belief_walk::{BeliefStep, belief_walk};
 pub use block::recompute;
 pub(crate) use block::{Weights as BlockWeights, block};

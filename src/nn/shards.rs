@@ -9,6 +9,11 @@ use candle_core::Tensor;
 /// Sums that are kept beside each other: more than the threads of most machines, few enough for their memory.
 const SUMS: usize = 8;
 
+/// How many sums the gradients of n shards are kept in.
+pub(super) fn sums(n: usize) -> usize {
+    n.div_ceil(n.div_ceil(SUMS).max(1))
+}
+
 /// Runs `shard` for 0 … n−1 and answers the gradients in at most eight sums, and whatever else each shard answered, in
 /// order. Which shards a sum holds depends on n alone, and so do its bytes; memory is eight gradients, however many shards.
 ///
@@ -20,7 +25,7 @@ pub fn over_shards<T: Send + Sync>(
     shard: impl Fn(usize) -> Result<(Gradients, T)> + Sync,
 ) -> Result<(Vec<Gradients>, Vec<T>)> {
     let each = n.div_ceil(SUMS).max(1);
-    let parts = pool.map(n.div_ceil(each), |index| {
+    let parts = pool.map(sums(n), |index| {
         let (mut sum, mut answers): (Option<Gradients>, _) = (None, Vec::with_capacity(each));
         for index in index * each..n.min((index + 1) * each) {
             let (gradients, answer) = shard(index)?;

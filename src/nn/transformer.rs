@@ -44,6 +44,27 @@ impl Block {
         })
     }
 
+    /// Numbers that a block of this width keeps of a sequence of `length` tokens for the way back: 12 d for each token, two
+    /// pairs of moments, and of the attention the probabilities of short sequences or the sums of long ones. With
+    /// [`recompute`](super::recompute) it is d.
+    #[must_use]
+    pub fn activations(dim: usize, heads: usize, length: usize, recompute: bool) -> usize {
+        if recompute { length * dim } else { length * (12 * dim + 4) + kernel::attention_keeps(heads, length) }
+    }
+
+    /// Numbers in use for a sequence while a block is on its way back.
+    #[must_use]
+    pub fn scratch(dim: usize, length: usize) -> usize {
+        20 * dim * length
+    }
+
+    /// Weights of a block whose condition has the same width.
+    #[must_use]
+    pub fn weights(dim: usize) -> u64 {
+        let dim = dim as u64;
+        18 * dim * dim + 15 * dim
+    }
+
     /// The block's output.
     ///
     /// # Shapes
@@ -53,7 +74,7 @@ impl Block {
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Tensor, cond: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         if kernel::fused(&[x, cond]) {
-            let weights = self.weights();
+            let weights = self.maps();
             if weights.alike() {
                 return Ok(kernel::block(x, cond, mask, &weights, self.attention.parts().2)?);
             }
@@ -69,7 +90,7 @@ impl Block {
         residual(&x, &self.down.forward(&hidden)?, &modulation)
     }
 
-    fn weights(&self) -> kernel::BlockWeights {
+    fn maps(&self) -> kernel::BlockWeights {
         let (qkv, out, _) = self.attention.parts();
         kernel::BlockWeights {
             qkv: qkv.parts(),

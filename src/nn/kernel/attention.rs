@@ -49,6 +49,12 @@ impl Sizes {
     }
 }
 
+/// Numbers that attention keeps of one sequence.
+pub(crate) fn attention_keeps(heads: usize, length: usize) -> usize {
+    let sizes = Sizes { batch: 1, length, dim: heads, heads };
+    if length > SHORT { long::kept_len(sizes) } else { short::kept_len(sizes) }
+}
+
 /// Writes the attention of all heads to `out`; answers what [`attend_back`] wants to see again, if anything will.
 pub(super) fn attend(out: &mut [f32], qkv: &[f32], bias: &[f32], sizes: Sizes, keep: bool) -> Buffer {
     let long = sizes.length > SHORT;
