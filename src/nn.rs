@@ -20,6 +20,8 @@ mod norm;
 mod optim;
 mod parallel;
 mod params;
+mod placed;
+mod precision;
 mod time;
 mod training;
 mod transformer;
@@ -32,10 +34,13 @@ pub use attention::SelfAttention;
 pub use conv::Conv1d;
 pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
+pub use host::read;
+#[doc(hidden)]
+pub use host::reads;
 #[doc(hidden)]
 pub use kernel::composed;
 pub(crate) use kernel::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk, product_mixture};
-pub use learner::Learner;
+pub use learner::{Learner, Learnt};
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;
@@ -43,6 +48,10 @@ pub use norm::LayerNorm;
 pub use optim::{AdamW, AdamWConfig};
 pub use parallel::{Pool, sum_gradients};
 pub use params::{Init, Params, Tensors};
+pub(crate) use placed::Placed;
+#[doc(hidden)]
+pub use precision::emulated;
+pub use precision::{Precision, set_precision};
 pub use time::TimeEmbedding;
 pub use training::{Figures, Training, learning_rate};
 pub use transformer::Block;

@@ -3,7 +3,8 @@
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
 use crate::nn::{
-    AdamWConfig, Figures, Gradients, Learner, Params, Pool, Tensors, Training, cross_entropy, gradients, sum_gradients,
+    AdamWConfig, Figures, Gradients, Learner, Learnt, Params, Pool, Tensors, Training, cross_entropy, gradients,
+    sum_gradients,
 };
 use crate::random::Seed;
 use crate::sequence::Sequence;
@@ -28,7 +29,9 @@ pub struct Pretraining<'a> {
 
 struct ShardLoss {
     gradients: Gradients,
-    seen: Vec<(f64, f64)>,
+    log_snrs: Vec<f64>,
+    /// Mean cross-entropy of each row, (B,).
+    per_row: Tensor,
 }
 
 impl<'a> Pretraining<'a> {
@@ -93,7 +96,7 @@ impl<'a> Pretraining<'a> {
             flipped.push(other.unwrap_or_else(|| chosen.clone()));
         }
         let refs: Vec<&Sequence> = flipped.iter().collect();
-        let ids = Codec::ids(&refs, &self.device)?;
+        let ids = Codec::ids(&refs, prior.alphabet(), &self.device)?;
         let (first, last) = self.shape.range();
         let (from, to) = (self.shape.warp.cumulative(first), self.shape.warp.cumulative(last));
         let log_snrs: Vec<f64> = (0..rows)
@@ -114,8 +117,7 @@ impl<'a> Pretraining<'a> {
         let per_row = losses.reshape((rows, length))?.mean(1)?;
         let loss = (per_row.sum_all()? / self.config.batch as f64)?;
         let gradients = gradients(&loss, &self.learner.params().vars())?;
-        let seen = log_snrs.into_iter().zip(per_row.to_dtype(DType::F64)?.to_vec1::<f64>()?).collect();
-        Ok(ShardLoss { gradients, seen })
+        Ok(ShardLoss { gradients, log_snrs, per_row: per_row.detach() })
     }
 }
 
@@ -134,19 +136,27 @@ impl Training for Pretraining<'_> {
         let parts = self
             .pool
             .map(batch.div_ceil(shard), |i| self.shard_loss(seed.index(i as u64), shard.min(batch - i * shard)))?;
-        let (mut all, mut loss) = (Vec::with_capacity(parts.len()), 0.0);
+        let next = self.done() + 1;
+        let (mut all, mut figures, mut log_snrs) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
         for part in parts {
-            for (log_snr, value) in part.seen {
-                self.shape.warp.record(log_snr, value);
+            all.push(part.gradients);
+            figures.push(part.per_row);
+            log_snrs.extend(part.log_snrs);
+        }
+        let figures: Vec<&Tensor> = figures.iter().collect();
+        let warp = &mut self.shape.warp;
+        let Learnt { figures: loss, norm, rate } = self.learner.learn(&sum_gradients(all)?, &figures, |rows| {
+            let mut loss = 0.0;
+            for (log_snr, value) in log_snrs.iter().zip(rows.iter().flatten()) {
+                warp.record(*log_snr, *value);
                 loss += value / batch as f64;
             }
-            all.push(part.gradients);
-        }
-        if !loss.is_finite() {
-            return Err(Error::device(format!("the loss is {loss} at step {}", self.done() + 1))
-                .hint("lower the learning rate and run again with --resume"));
-        }
-        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+            if loss.is_finite() {
+                return Ok(loss);
+            }
+            Err(Error::device(format!("the loss is {loss} at step {next}"))
+                .hint("lower the learning rate and run again with --resume"))
+        })?;
         Ok(vec![("loss", loss), ("gradient_norm", norm), ("learning_rate", rate)])
     }
 

@@ -1,6 +1,6 @@
 //! Back-propagation through the sampler.
 
-use super::rollout::{Rollout, per_row};
+use super::rollout::Rollout;
 use super::walk::Walker;
 use super::{Control, Problem};
 use crate::error::{Error, Result};
@@ -54,12 +54,12 @@ pub struct BackProp {
 pub struct ShardGradient {
     /// Gradients of the loss `−J / α` (or `−E[r]` without a divergence), already divided by the batch.
     pub gradients: Gradients,
-    /// Values of the last states per row: the relaxed reward, or the soft value where it is known.
-    pub value: Vec<f64>,
-    /// Path log-ratios per row.
-    pub log_ratio: Vec<f64>,
-    /// Quadratic costs per row.
-    pub cost: Vec<f64>,
+    /// Values of the last states, (B,): the relaxed reward, or the soft value where it is known.
+    pub value: Tensor,
+    /// Path log-ratios, (B,).
+    pub log_ratio: Tensor,
+    /// Quadratic costs, (B,).
+    pub cost: Tensor,
 }
 
 impl BackProp {
@@ -71,7 +71,7 @@ impl BackProp {
     /// When a tensor operation fails.
     ///
     /// # Cost
-    /// Two evaluations of base and control per block and row, and one reverse pass (with Landing one more evaluation).
+    /// Nothing is read back from a device. Two evaluations of base and control per block and row, and one reverse pass (with Landing one more evaluation).
     pub fn gradient(
         &self,
         problem: &Problem<'_>,
@@ -127,9 +127,27 @@ impl BackProp {
             }
         }
         let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
-        let value = per_row(&last_value.detach())?;
+        let value = last_value.detach();
         Ok(ShardGradient { gradients, value, log_ratio: rollout.log_ratio, cost: rollout.cost })
     }
+}
+
+/// Values and costs of every shard in turn, to be read back together, and the shards' gradients.
+pub(super) fn split(parts: Vec<ShardGradient>) -> (Vec<Tensor>, Vec<Gradients>) {
+    let (mut figures, mut gradients) = (Vec::with_capacity(2 * parts.len()), Vec::with_capacity(parts.len()));
+    for part in parts {
+        figures.extend([part.value, part.cost]);
+        gradients.push(part.gradients);
+    }
+    (figures, gradients)
+}
+
+/// Mean value and mean cost of what [`split`] put together, over a batch.
+pub(super) fn means(figures: &[Vec<f64>], batch: usize) -> (f64, f64) {
+    let mean = |first: usize| {
+        figures.iter().skip(first).step_by(2).map(|rows| rows.iter().sum::<f64>() / batch as f64).sum::<f64>()
+    };
+    (mean(0), mean(1))
 }
 
 /// Which paths a shard draws.

@@ -4,7 +4,7 @@ use super::Control;
 use super::walk::Walker;
 use crate::diffusion::{Chain, shard_rows};
 use crate::error::Result;
-use crate::nn::Pool;
+use crate::nn::{Pool, read as read_back};
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
 
@@ -13,15 +13,13 @@ use candle_core::{DType, Tensor};
 /// # Errors
 /// When the tensor cannot be made.
 pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Tensor> {
-    let mut shape = vec![rows];
+    normals(chain, vec![rows], rng)
+}
+
+fn normals(chain: &dyn Chain, mut shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
     shape.extend(chain.shape());
     let values = rng.normals(shape.iter().product());
     Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
-}
-
-/// Numbers of a (B,) tensor in f64.
-pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
-    Ok(values.detach().to_dtype(DType::F64)?.to_vec1::<f64>()?)
 }
 
 /// One batch of controlled paths.
@@ -31,10 +29,10 @@ pub struct Rollout {
     pub states: Vec<Tensor>,
     /// Noise of every block, (steps, B, …), when the states are kept.
     pub noises: Vec<Tensor>,
-    /// Path log-ratio L = log dPᵘ/dP per row, in nats.
-    pub log_ratio: Vec<f64>,
+    /// Path log-ratio L = log dPᵘ/dP per row, in nats: (B,), f64, where the states live.
+    pub log_ratio: Tensor,
     /// Quadratic cost Σ ½|u|² per row, in nats; the same expectation as L.
-    pub cost: Vec<f64>,
+    pub cost: Tensor,
 }
 
 impl Rollout {
@@ -54,19 +52,17 @@ impl Rollout {
         let mut rng = seed.rng();
         let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
-        let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
+        let mut cost = Tensor::zeros(rows, DType::F64, chain.device())?;
+        let mut log_ratio = cost.clone();
         let walker = Walker { chain, control, held: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
-            let draws: Vec<Tensor> = block.clone().map(|_| noise(chain, rows, &mut rng)).collect::<Result<_>>()?;
-            let draws = Tensor::stack(&draws, 0)?;
+            let draws = normals(chain, vec![block.len(), rows], &mut rng)?;
             let walk = walker.walk(block, &x, &draws)?;
             if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
-                let (squares, products) = (per_row(squares)?, per_row(products)?);
-                for row in 0..rows {
-                    cost[row] += squares[row];
-                    log_ratio[row] += products[row] + squares[row];
-                }
+                let squares = squares.detach().to_dtype(DType::F64)?;
+                cost = (cost + &squares)?;
+                log_ratio = (log_ratio + (products.detach().to_dtype(DType::F64)? + squares)?)?;
             }
             if keep {
                 states.push(x);
@@ -116,13 +112,14 @@ pub fn roll_out<T: Send + Sync>(
         let rows = most.min(count - shard * most);
         let rollout = Rollout::draw(chain, control, chain.steps(), rows, seed.index(shard as u64), false)?;
         let ends = read(rollout.last())?;
-        Ok((ends, rollout.log_ratio, rollout.cost))
+        Ok((ends, read_back(&[&rollout.log_ratio, &rollout.cost])?))
     })?;
     let mut paths = Paths { ends: Vec::with_capacity(count), log_ratio: Vec::new(), cost: Vec::new() };
-    for (ends, log_ratio, cost) in parts {
+    for (ends, nats) in parts {
         paths.ends.extend(ends);
-        paths.log_ratio.extend(log_ratio);
-        paths.cost.extend(cost);
+        for (nats, all) in nats.into_iter().zip([&mut paths.log_ratio, &mut paths.cost]) {
+            all.extend(nats);
+        }
     }
     Ok(paths)
 }

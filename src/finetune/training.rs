@@ -1,9 +1,10 @@
 //! A fine-tuning run.
 
+use super::backprop::{means, split};
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
+use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training, sum_gradients};
 use crate::random::Seed;
 use crate::registry::registry;
 use candle_core::Device;
@@ -237,20 +238,17 @@ impl Training for Finetuning<'_> {
             let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
             method.gradient(&problem, &control, &frozen, &vars, &part)
         })?;
-        let (mut value, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
-        for part in parts {
-            value += part.value.iter().sum::<f64>() / batch as f64;
-            cost += part.cost.iter().sum::<f64>() / batch as f64;
-            all.push(part.gradients);
-        }
-        if !(value.is_finite() && cost.is_finite()) {
-            return Err(Error::device(format!(
-                "value {value} or divergence {cost} is not finite at step {}",
-                self.done() + 1
-            ))
-            .hint("lower the learning rate or raise alpha"));
-        }
-        let (norm, rate) = self.learner.learn(&sum_gradients(all)?)?;
+        let next = self.done() + 1;
+        let (figures, all) = split(parts);
+        let Learnt { figures: (value, cost), norm, rate } =
+            self.learner.learn(&sum_gradients(all)?, &figures.iter().collect::<Vec<_>>(), |rows| {
+                let (value, cost) = means(&rows, batch);
+                if value.is_finite() && cost.is_finite() {
+                    return Ok((value, cost));
+                }
+                Err(Error::device(format!("value {value} or divergence {cost} is not finite at step {next}"))
+                    .hint("lower the learning rate or raise alpha"))
+            })?;
         Ok(vec![
             ("value", value),
             ("path_kl", cost),

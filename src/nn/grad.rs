@@ -1,5 +1,6 @@
 //! First derivatives: the only place that runs a backward pass.
 
+use super::host::{read, with_f32};
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 
@@ -92,11 +93,24 @@ impl Gradients {
     /// # Errors
     /// When the numbers cannot be read.
     pub fn norm(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for tensor in self.0.iter().filter_map(|(_, gradient)| gradient.as_ref()) {
-            sum += square_sum(tensor)?;
+        Ok(self.norm_with(&[])?.0)
+    }
+
+    /// [`Gradients::norm`] and the numbers of some figures of the same step, each flat and in f64: what lies on a device comes
+    /// back in one transfer.
+    ///
+    /// # Errors
+    /// As [`Gradients::norm`].
+    pub fn norm_with(&self, figures: &[&Tensor]) -> Result<(f64, Vec<Vec<f64>>)> {
+        let all: Vec<&Tensor> = self.0.iter().filter_map(|(_, gradient)| gradient.as_ref()).collect();
+        if let Some(sums) = all.iter().map(|tensor| square_sum(tensor)).collect::<Option<Vec<_>>>() {
+            return Ok((sums.iter().sum::<f64>().sqrt(), read(figures)?));
         }
-        Ok(sum.sqrt())
+        let squares = |tensor: &&Tensor| tensor.to_dtype(DType::F64)?.sqr()?.sum_all();
+        let squares = all.iter().map(squares).collect::<candle_core::Result<Vec<_>>>()?;
+        let mut figures = read(&figures.iter().copied().chain(&squares).collect::<Vec<_>>())?;
+        let squares = figures.split_off(figures.len() - squares.len());
+        Ok((squares.iter().flatten().sum::<f64>().sqrt(), figures))
     }
 
     /// Fails when a parameter has no gradient: it is unused, or an operation on the way to it has none.
@@ -111,8 +125,9 @@ impl Gradients {
     }
 }
 
-fn square_sum(tensor: &Tensor) -> Result<f64> {
-    if let Some(sum) = super::host::with_f32(tensor, |values| {
+/// Of a contiguous f32 tensor on the CPU.
+fn square_sum(tensor: &Tensor) -> Option<f64> {
+    with_f32(tensor, |values| {
         // sixteen running sums: the order of additions is fixed, and the compiler can use wide registers
         let mut sums = [0.0_f64; 16];
         let (chunks, rest) = values.as_chunks::<16>();
@@ -122,10 +137,7 @@ fn square_sum(tensor: &Tensor) -> Result<f64> {
             }
         }
         sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>()
-    }) {
-        return Ok(sum);
-    }
-    Ok(tensor.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?)
+    })
 }
 
 #[cfg(test)]

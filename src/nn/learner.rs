@@ -2,6 +2,7 @@
 
 use super::{AdamW, AdamWConfig, Ema, Gradients, Params, Tensors, learning_rate};
 use crate::error::Result;
+use candle_core::Tensor;
 
 /// What every training run carries from step to step.
 pub struct Learner {
@@ -11,6 +12,17 @@ pub struct Learner {
     peak: f64,
     total: u64,
     done: u64,
+}
+
+/// What a step of a [`Learner`] answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Learnt<T> {
+    /// What the check made of the figures.
+    pub figures: T,
+    /// The gradient's length before clipping.
+    pub norm: f64,
+    /// The learning rate that was used.
+    pub rate: f64,
 }
 
 impl Learner {
@@ -54,16 +66,24 @@ impl Learner {
         self.total
     }
 
-    /// One optimiser step; answers the gradient's norm before clipping, and the learning rate used.
+    /// One optimiser step. The step's figures are read back together with the gradient's norm, the only transfer from a device
+    /// in a step, and shown to `check` before anything is changed.
     ///
     /// # Errors
-    /// When a gradient is missing or not finite; nothing is changed then.
-    pub fn learn(&mut self, gradients: &Gradients) -> Result<(f64, f64)> {
+    /// That of `check`, or when a gradient is missing or not finite; nothing is changed then.
+    pub fn learn<T>(
+        &mut self,
+        gradients: &Gradients,
+        figures: &[&Tensor],
+        check: impl FnOnce(Vec<Vec<f64>>) -> Result<T>,
+    ) -> Result<Learnt<T>> {
         let rate = learning_rate(self.peak, self.done, self.total);
-        let norm = self.optimiser.step(gradients, rate)?;
+        let (norm, figures) = gradients.norm_with(figures)?;
+        let figures = check(figures)?;
+        self.optimiser.step_at(gradients, norm, rate)?;
         self.ema.update(&self.params)?;
         self.done += 1;
-        Ok((norm, rate))
+        Ok(Learnt { figures, norm, rate })
     }
 
     /// Everything needed to go on.

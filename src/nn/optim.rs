@@ -86,6 +86,16 @@ impl AdamW {
     /// # Errors
     /// When a parameter has no gradient or the gradient is not finite; no weight is changed then.
     pub fn step(&mut self, gradients: &Gradients, lr: f64) -> Result<f64> {
+        let norm = gradients.norm()?;
+        self.step_at(gradients, norm, lr)?;
+        Ok(norm)
+    }
+
+    /// As [`AdamW::step`] where the length of the gradient is known already.
+    ///
+    /// # Errors
+    /// As [`AdamW::step`].
+    pub fn step_at(&mut self, gradients: &Gradients, norm: f64, lr: f64) -> Result<()> {
         gradients.check_complete()?;
         let tensors: Vec<Tensor> = gradients.iter().filter_map(|(_, tensor)| tensor.cloned()).collect();
         let same = |(slot, (name, tensor)): (&Slot, (&str, Option<&Tensor>))| {
@@ -98,7 +108,6 @@ impl AdamW {
                 self.slots.len()
             )));
         }
-        let norm = gradients.norm()?;
         if !norm.is_finite() {
             return Err(Error::device(format!(
                 "the gradient is not finite (length {norm}); the weights are unchanged"
@@ -111,7 +120,7 @@ impl AdamW {
         for (slot, gradient) in self.slots.iter_mut().zip(&tensors) {
             slot.update(&gradient.contiguous()?, update)?;
         }
-        Ok(norm)
+        Ok(())
     }
 
     /// Everything a resumed run needs: `step`, and `first.NAME` and `second.NAME` for each parameter.

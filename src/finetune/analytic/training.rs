@@ -3,10 +3,11 @@
 use super::{Affine, LinearChain, LinearQuadratic, Start};
 use crate::diffusion::Chain as _;
 use crate::error::{Error, Result};
+use crate::finetune::backprop::{means, split};
 use crate::finetune::{BackProp, Batch, Estimator, Problem};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, sum_gradients};
 use crate::random::Seed;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// How the affine control is trained.
@@ -115,13 +116,10 @@ impl Training for AnalyticTraining<'_> {
             let part = Batch { rows, total: batch, steps, seed: seed.index(i as u64) };
             method.gradient(&problem, &control, &frozen, &vars, &part)
         })?;
-        let (mut reward, mut cost, mut all) = (0.0, 0.0, Vec::with_capacity(parts.len()));
-        for part in parts {
-            reward += part.value.iter().sum::<f64>() / batch as f64;
-            cost += part.cost.iter().sum::<f64>() / batch as f64;
-            all.push(part.gradients);
-        }
-        self.learner.learn(&sum_gradients(all)?)?;
+        let (figures, all) = split(parts);
+        let figures: Vec<&Tensor> = figures.iter().collect();
+        let (reward, cost) =
+            self.learner.learn(&sum_gradients(all)?, &figures, |rows| Ok(means(&rows, batch)))?.figures;
         Ok(vec![("reward", reward), ("path_kl", cost), ("objective", reward - self.problem.alpha * cost)])
     }
 

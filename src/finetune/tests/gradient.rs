@@ -80,7 +80,8 @@ fn the_sampled_figures_are_those_of_the_same_paths() {
     let part = BackProp::default().gradient(&problem, &control, &frozen, &params.vars(), &batch(5)).unwrap();
     for (estimator, nats) in [(Estimator::Cost, &part.cost), (Estimator::Landing, &part.log_ratio)] {
         let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5)).to_scalar::<f64>().unwrap();
-        let sum: f64 = part.value.iter().zip(nats).map(|(r, nats)| nats - r / 0.7).sum();
+        let rows = crate::nn::read(&[&part.value, nats]).unwrap();
+        let sum: f64 = rows[0].iter().zip(&rows[1]).map(|(r, nats)| nats - r / 0.7).sum();
         assert!((sum / 10.0 - loss).abs() < 1e-10, "{estimator:?}");
     }
 }
