@@ -51,6 +51,7 @@ pub use params::{Init, Params, Tensors};
 pub(crate) use placed::Placed;
 #[doc(hidden)]
 pub use precision::emulated;
+pub(crate) use precision::exact_product;
 pub use precision::{Precision, set_precision};
 pub use time::TimeEmbedding;
 pub use training::{Figures, Training, learning_rate};

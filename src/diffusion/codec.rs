@@ -1,7 +1,7 @@
 //! Between letters and points.
 
 use crate::error::{Error, Result};
-use crate::nn::{Init, Params};
+use crate::nn::{Init, Params, exact_product};
 use crate::sequence::{Alphabet, Sequence};
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ impl Codec {
     /// When the shapes do not fit.
     pub fn relax(&self, probabilities: &Tensor) -> Result<Tensor> {
         let (b, l, v) = probabilities.dims3()?;
-        let flat = probabilities.reshape((b * l, v))?.matmul(&self.table)?;
+        let flat = exact_product(&probabilities.reshape((b * l, v))?, &self.table)?;
         Ok(flat.reshape((b, l, self.table.dim(1)?))?)
     }
 
@@ -76,7 +76,7 @@ impl Codec {
     /// When the shapes do not fit.
     pub fn project(&self, points: &Tensor) -> Result<Tensor> {
         let (b, l, d) = points.dims3()?;
-        let flat = points.reshape((b * l, d))?.matmul(&self.transposed)?;
+        let flat = exact_product(&points.reshape((b * l, d))?, &self.transposed)?;
         Ok(flat.reshape((b, l, self.table.dim(0)?))?)
     }
 

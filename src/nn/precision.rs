@@ -96,6 +96,15 @@ pub fn emulated<T>(precision: Precision, work: impl FnOnce() -> T) -> T {
 
 /// The product of matrices inside a composed layer.
 pub(crate) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    multiplied(a, b, true)
+}
+
+/// The product of matrices elsewhere, which bfloat16 leaves alone.
+pub(crate) fn exact_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    multiplied(a, b, false)
+}
+
+fn multiplied(a: &Tensor, b: &Tensor, in_layer: bool) -> Result<Tensor> {
     let (a, b) = (packed(a)?, packed(b)?);
     if a.dtype() != DType::F32 {
         return Ok(a.matmul(&b)?);
@@ -104,7 +113,9 @@ pub(crate) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let chosen = CHOSEN.load(Ordering::Relaxed);
     let of_devices = Precision::ALL.into_iter().find(|precision| *precision as u8 == chosen).unwrap_or_default();
     match if on_cpu { EMULATED.get() } else { of_devices } {
-        Precision::Bf16 => Ok(a.to_dtype(DType::BF16)?.matmul(&b.to_dtype(DType::BF16)?)?.to_dtype(DType::F32)?),
+        Precision::Bf16 if in_layer => {
+            Ok(a.to_dtype(DType::BF16)?.matmul(&b.to_dtype(DType::BF16)?)?.to_dtype(DType::F32)?)
+        }
         Precision::Tf32 if on_cpu => {
             let rounded = |x: &Tensor| x.contiguous()?.apply_op1(Tf32::Value);
             Ok(rounded(&a)?.matmul(&rounded(&b)?)?.apply_op1(Tf32::Gradient)?)

@@ -14,7 +14,7 @@ pub(super) fn version() -> Option<String> {
 
 /// Every device, by its number.
 pub(super) fn devices() -> Result<Vec<CudaDevice>, String> {
-    let count = CudaContext::device_count().map_err(|error| text(&error))?;
+    let count = CudaContext::device_count().map_err(text)?;
     let device = |number| describe(number).unwrap_or_else(|error| CudaDevice { error: Some(error), ..nameless() });
     Ok((0..usize::try_from(count).unwrap_or(0)).map(device).collect())
 }
@@ -35,10 +35,10 @@ fn describe(number: usize) -> Result<CudaDevice, String> {
             error: None,
         })
     };
-    read().map_err(|error| text(&error))
+    read().map_err(text)
 }
 
 /// Name of the error, such as `CUDA_ERROR_NO_DEVICE`.
-fn text(error: &DriverError) -> String {
+fn text(error: DriverError) -> String {
     format!("{:?}", error.0)
 }

@@ -1,7 +1,7 @@
 //! The contraction from the middle: a table as a matrix between the first and the last positions.
 
 use crate::error::Result;
-use crate::nn::Placed;
+use crate::nn::{Placed, exact_product};
 use candle_core::{Device, Tensor, WithDType};
 use std::marker::PhantomData;
 
@@ -56,7 +56,7 @@ impl<T: WithDType> Halves<T> {
             Ok(weights)
         };
         let (left, right) = (outer(0, self.left)?, outer(self.left, self.left + self.right)?);
-        Ok((left.matmul(&matrix)? * right)?.sum(1)?)
+        Ok((exact_product(&left, &matrix)? * right)?.sum(1)?)
     }
 
     fn ladders(&self, probs: &[T], batch: usize) -> (Ladder<T>, Ladder<T>) {
