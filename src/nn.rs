@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod conv;
+mod device;
 mod ema;
 mod grad;
 mod host;
@@ -32,6 +33,7 @@ pub(crate) mod check;
 pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;
 pub use conv::Conv1d;
+pub use device::cuda;
 pub use ema::Ema;
 pub use grad::{Gradients, gradients, gradients_with};
 pub use host::read;

@@ -78,11 +78,11 @@ impl Cuda {
             Ok(devices) => self.devices = devices,
             Err(error) => self.hint = Some(format!("the driver says {error}: look at `nvidia-smi` first")),
         }
-        match candle_core::Device::new_cuda(0) {
+        match crate::nn::cuda(0) {
             Ok(_) => (self.usable, self.reason) = (true, "device 0 opens".into()),
             Err(error) => {
-                let error = error.to_string();
-                error.lines().next().unwrap_or("unknown reason").clone_into(&mut self.reason);
+                let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+                cause.lines().next().unwrap_or("unknown reason").clone_into(&mut self.reason);
             }
         }
     }

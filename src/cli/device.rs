@@ -1,7 +1,7 @@
 //! Choice of the device by name.
 
 use crate::error::{Error, Result};
-use crate::nn::Precision;
+use crate::nn::{Precision, cuda};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -70,12 +70,12 @@ pub(super) fn open(name: DeviceName) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::Cpu),
         DeviceName::Auto if !HAS_CUDA => Ok(Device::Cpu),
-        DeviceName::Auto => Ok(Device::new_cuda(0).unwrap_or(Device::Cpu)),
+        DeviceName::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
         DeviceName::Cuda(_) if !HAS_CUDA => {
             Err(Error::device(format!("device `{name}` was asked for, but this build of seqtilt has no CUDA support"))
                 .hint("pass --device cpu, or build with `cargo build --release --features cuda`"))
         }
-        DeviceName::Cuda(number) => Device::new_cuda(number).map_err(|error| {
+        DeviceName::Cuda(number) => cuda(number).map_err(|error| {
             Error::device(format!("device `{name}` cannot be opened"))
                 .because(error)
                 .hint("`seqtilt doctor` says what this machine has; --device cpu always works")

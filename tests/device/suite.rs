@@ -15,6 +15,7 @@ mod times;
 
 use candle_core::Device;
 use compare::Row;
+use seqtilt::nn::cuda;
 use seqtilt::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,7 +76,7 @@ impl Options {
                 .and_then(|number| number.parse().ok())
                 .ok_or_else(|| Error::usage(format!("unknown device `{name}`; accepted: `cpu`, `cuda`, `cuda:N`")))?,
         };
-        Ok(Device::new_cuda(number)?)
+        cuda(number)
     }
 }
 
@@ -85,7 +86,6 @@ fn main() -> ExitCode {
         std::thread::Builder::new().stack_size(STACK).spawn(|| Options::read().and_then(|options| run(&options)));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(true))) => ExitCode::SUCCESS,
-        Ok(Ok(Ok(false))) => ExitCode::FAILURE,
         Ok(Ok(Err(error))) => {
             eprintln!("error: {error}");
             let mut cause = std::error::Error::source(&error);

@@ -39,6 +39,7 @@ pub(crate) fn print(device: &Device, seconds: f64, quick: bool, out: Option<&Pat
     for mut case in cases {
         if quick {
             (case.batch, case.calls) = ((case.batch / 64).max(1), case.calls.min(4));
+            case.name.push_str("/64");
         }
         for precision in precisions {
             let side = Side { device: device.clone(), composed: false, precision: *precision, ..Side::cpu() };
