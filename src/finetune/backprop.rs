@@ -1,6 +1,6 @@
 //! Back-propagation through the sampler.
 
-use super::rollout::Rollout;
+use super::rollout::{Draw, Rollout};
 use super::walk::Walker;
 use super::{Control, Problem};
 use crate::error::{Error, Result};
@@ -80,8 +80,21 @@ impl BackProp {
         vars: &[(String, Var)],
         batch: &Batch,
     ) -> Result<ShardGradient> {
+        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)])
+    }
+
+    /// As [`gradient`](Self::gradient), with the rows of several shards in one graph: those of `draws` in place of the batch's own.
+    pub(super) fn gradient_from(
+        &self,
+        problem: &Problem<'_>,
+        control: &dyn Control,
+        frozen: &dyn Control,
+        vars: &[(String, Var)],
+        batch: &Batch,
+        draws: &[Draw],
+    ) -> Result<ShardGradient> {
         let (chain, block) = (problem.chain, problem.chain.block());
-        let mut rollout = Rollout::draw(chain, Some(frozen), batch.steps, batch.rows, batch.seed, true)?;
+        let mut rollout = Rollout::draw_from(chain, Some(frozen), batch.steps, draws, true)?;
         let share = 1.0 / batch.total as f64;
         let (reward_weight, cost_weight) = match problem.alpha {
             Some(alpha) => (share / alpha, share),

@@ -8,18 +8,41 @@ use crate::nn::{Pool, read as read_back};
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
 
-/// Standard normal draws in the shape of `rows` states of a chain.
-///
-/// # Errors
-/// When the tensor cannot be made.
-pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Tensor> {
-    normals(chain, vec![rows], rng)
+/// Where the noise of consecutive rows comes from: a seed, and how many rows are its.
+pub(super) type Draw = (Seed, usize);
+
+/// Generators of a batch, each of some rows.
+struct Noise<'a> {
+    chain: &'a dyn Chain,
+    parts: Vec<(Rng, usize)>,
 }
 
-fn normals(chain: &dyn Chain, mut shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
-    shape.extend(chain.shape());
-    let values = rng.normals(shape.iter().product());
-    Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
+impl Noise<'_> {
+    fn rows(&self) -> usize {
+        self.parts.iter().map(|(_, rows)| rows).sum()
+    }
+
+    /// Standard normal draws (steps, B, …), put together on the host: each generator gives its rows of all steps in turn.
+    fn next(&mut self, steps: usize) -> Result<Tensor> {
+        let state = self.chain.shape();
+        let (each, rows) = (state.iter().product::<usize>(), self.rows());
+        let mut drawn: Vec<Vec<f32>> =
+            self.parts.iter_mut().map(|(rng, rows)| rng.normals(steps * *rows * each)).collect();
+        let values = match drawn.len() {
+            1 => drawn.remove(0),
+            _ => {
+                let part = |k: usize| {
+                    drawn
+                        .iter()
+                        .zip(&self.parts)
+                        .flat_map(move |(values, (_, rows))| &values[k * rows * each..][..rows * each])
+                };
+                (0..steps).flat_map(part).copied().collect()
+            }
+        };
+        let shape = [vec![steps, rows], state].concat();
+        Ok(Tensor::from_vec(values, shape, self.chain.device())?.to_dtype(self.chain.dtype())?)
+    }
 }
 
 /// One batch of controlled paths.
@@ -49,15 +72,27 @@ impl Rollout {
         seed: Seed,
         keep: bool,
     ) -> Result<Self> {
-        let mut rng = seed.rng();
-        let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
+        Self::draw_from(chain, control, steps, &[(seed, rows)], keep)
+    }
+
+    /// As [`draw`](Self::draw), with rows from several seeds: the paths are those that each seed alone gives.
+    pub(super) fn draw_from(
+        chain: &dyn Chain,
+        control: Option<&dyn Control>,
+        steps: usize,
+        draws: &[Draw],
+        keep: bool,
+    ) -> Result<Self> {
+        let mut noise = Noise { chain, parts: draws.iter().map(|(seed, rows)| (seed.rng(), *rows)).collect() };
+        let rows = noise.rows();
+        let mut x = chain.start(&noise.next(1)?.squeeze(0)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
         let mut cost = Tensor::zeros(rows, DType::F64, chain.device())?;
         let mut log_ratio = cost.clone();
         let walker = Walker { chain, control, held: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
-            let draws = normals(chain, vec![block.len(), rows], &mut rng)?;
+            let draws = noise.next(block.len())?;
             let walk = walker.walk(block, &x, &draws)?;
             if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
                 let squares = squares.detach().to_dtype(DType::F64)?;

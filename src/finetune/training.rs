@@ -1,6 +1,7 @@
 //! A fine-tuning run.
 
 use super::backprop::{means, split};
+use super::rollout::Draw;
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
@@ -164,6 +165,8 @@ pub struct Finetuning<'a> {
     pool: &'a Pool,
     device: Device,
     learner: Learner,
+    /// Whether the shards of a step, with the noise that is theirs, share one graph: a device wants large ones.
+    pub(super) joined: bool,
 }
 
 impl<'a> Finetuning<'a> {
@@ -190,7 +193,8 @@ impl<'a> Finetuning<'a> {
             ..AdamWConfig::default()
         };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
-        Ok(Self { config, chain, terminal, seed, pool, device, learner })
+        let joined = !device.is_cpu();
+        Ok(Self { config, chain, terminal, seed, pool, device, learner, joined })
     }
 
     /// Steps that paths walk at present: the end is brought in early in training.
@@ -208,6 +212,11 @@ impl<'a> Finetuning<'a> {
     pub fn control(&self) -> Result<TokenControl<'a>> {
         TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights(), &self.device))
     }
+}
+
+/// Seeds and rows of a step's shards.
+fn shards(seed: Seed, batch: usize, shard: usize) -> Vec<Draw> {
+    (0..batch.div_ceil(shard)).map(|i| (seed.index(i as u64), shard.min(batch - i * shard))).collect()
 }
 
 impl Training for Finetuning<'_> {
@@ -231,12 +240,15 @@ impl Training for Finetuning<'_> {
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
         let method = BackProp { estimator, truncate, lookahead };
-        let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
-        let parts = self.pool.map(batch.div_ceil(shard), |i| {
+        let batch = self.config.batch;
+        let shards = shards(seed, batch, self.config.shard);
+        let graphs: Vec<&[Draw]> = shards.chunks(if self.joined { shards.len() } else { 1 }).collect();
+        let parts = self.pool.map(graphs.len(), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
             let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
-            let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
-            method.gradient(&problem, &control, &frozen, &vars, &part)
+            let rows = graphs[i].iter().map(|(_, rows)| rows).sum();
+            let part = Batch { rows, total: batch, steps, seed };
+            method.gradient_from(&problem, &control, &frozen, &vars, &part, graphs[i])
         })?;
         let next = self.done() + 1;
         let (figures, all) = split(parts);

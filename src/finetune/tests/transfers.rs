@@ -1,4 +1,4 @@
-//! What a fine-tuning step brings back from where its tensors live.
+//! What is otherwise in a step whose tensors live on a device: one read, and one graph.
 
 use super::tokens::chain;
 use crate::finetune::{ControlConfig, ControlKind, FinetuneConfig, Finetuning, SequenceTerminal};
@@ -26,5 +26,25 @@ fn a_step_reads_back_once() {
         };
         let counts: Vec<usize> = (0..100).map(|_| count()).collect();
         assert_eq!(counts.iter().min(), Some(&1), "{kind:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn shards_in_one_graph_walk_the_same_paths() {
+    let chain = chain(DType::F64, 3);
+    let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
+    let terminal = SequenceTerminal::new(&chain, &reward);
+    let pool = Pool::new(2).unwrap();
+    let control = ControlConfig { kind: ControlKind::Mlp, dim: 8, layers: 1, heads: 2 };
+    // a small rate: Adam's first step follows signs, also that of a gradient of nearly nothing
+    let config =
+        FinetuneConfig { batch: 10, shard: 4, steps: 100, control, learning_rate: 1e-3, ..FinetuneConfig::default() };
+    let figures = |joined: bool| {
+        let mut run = Finetuning::new(config.clone(), &chain, &terminal, Seed::root(1), &pool).unwrap();
+        run.joined = joined;
+        (0..3).flat_map(|_| run.step().unwrap()).collect::<Vec<_>>()
+    };
+    for ((name, apart), (_, joined)) in figures(false).into_iter().zip(figures(true)) {
+        assert!((apart - joined).abs() < 1e-9 * (1.0 + apart.abs()), "{name}: {apart} {joined}");
     }
 }
