@@ -28,17 +28,14 @@ impl Noise<'_> {
         let (each, rows) = (state.iter().product::<usize>(), self.rows());
         let mut drawn: Vec<Vec<f32>> =
             self.parts.iter_mut().map(|(rng, rows)| rng.normals(steps * *rows * each)).collect();
-        let values = match drawn.len() {
-            1 => drawn.remove(0),
-            _ => {
-                let part = |k: usize| {
-                    drawn
-                        .iter()
-                        .zip(&self.parts)
-                        .flat_map(move |(values, (_, rows))| &values[k * rows * each..][..rows * each])
-                };
-                (0..steps).flat_map(part).copied().collect()
-            }
+        let values = if drawn.len() == 1 {
+            drawn.remove(0)
+        } else {
+            let part = |k: usize| {
+                let parts = drawn.iter().zip(&self.parts);
+                parts.flat_map(move |(values, (_, rows))| &values[k * rows * each..][..rows * each])
+            };
+            (0..steps).flat_map(part).copied().collect()
         };
         let shape = [vec![steps, rows], state].concat();
         Ok(Tensor::from_vec(values, shape, self.chain.device())?.to_dtype(self.chain.dtype())?)

@@ -148,6 +148,16 @@ fn cuda_on_a_build_without_it_is_a_device_error_with_a_way_out() {
     assert!(outcome.err.contains("\nhint: pass --device cpu"), "{}", outcome.err);
 }
 
+/// Whether there is no driver's device at all or only not this one.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_device_that_is_not_there_is_a_device_error_with_the_drivers_reason() {
+    let outcome = run(&["doctor", "--device", "cuda:63"]);
+    assert_eq!(outcome.code, 6);
+    assert!(outcome.err.starts_with("error: device `cuda:63` cannot be opened\n"), "{}", outcome.err);
+    assert!(outcome.err.contains("CUDA_ERROR_") && outcome.err.contains("\nhint: `seqtilt doctor`"), "{}", outcome.err);
+}
+
 #[test]
 fn the_cpu_refuses_precisions_of_devices_before_any_work() {
     for precision in ["tf32", "bf16"] {
