@@ -10,6 +10,7 @@ mod certify;
 mod check;
 mod completions;
 mod context;
+mod cuda;
 mod data;
 mod demo;
 mod design;

@@ -14,6 +14,9 @@ pub mod changelog {}
 
 /// What was decided and why.
 pub mod decisions {
+    #[doc = include_str!("doc/decisions/cuda.md")]
+    pub mod cuda {}
+
     #[doc = include_str!("doc/decisions/dependencies.md")]
     pub mod dependencies {}
 

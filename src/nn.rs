@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod conv;
+mod device;
 mod ema;
 mod footprint;
 mod grad;
@@ -21,6 +22,8 @@ mod norm;
 mod optim;
 mod parallel;
 mod params;
+mod placed;
+mod precision;
 mod shards;
 mod time;
 mod training;
@@ -32,14 +35,18 @@ pub(crate) mod check;
 pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;
 pub use conv::Conv1d;
+pub use device::cuda;
 pub use ema::Ema;
 pub use footprint::{Footprint, gigabytes};
 pub use grad::{Gradients, gradients, gradients_with};
+pub use host::read;
+#[doc(hidden)]
+pub use host::reads;
 #[doc(hidden)]
 pub use kernel::composed;
 pub use kernel::recompute;
 pub(crate) use kernel::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk, product_mixture};
-pub use learner::Learner;
+pub use learner::{Learner, Learnt};
 pub use linear::Linear;
 pub use loss::cross_entropy;
 pub use mlp::Mlp;
@@ -47,6 +54,11 @@ pub use norm::LayerNorm;
 pub use optim::{AdamW, AdamWConfig};
 pub use parallel::Pool;
 pub use params::{Init, Params, Tensors};
+pub(crate) use placed::Placed;
+#[doc(hidden)]
+pub use precision::emulated;
+pub(crate) use precision::exact_product;
+pub use precision::{Precision, set_precision};
 pub use shards::{over_shards, sum_gradients};
 pub use time::TimeEmbedding;
 pub use training::{Figures, Training, learning_rate};

@@ -7,7 +7,7 @@ use super::printer;
 use super::progress::Progress;
 use super::settings::{self, ConfigFile};
 use crate::error::{Error, Result};
-use crate::nn::Pool;
+use crate::nn::{Pool, Precision, set_precision};
 use crate::random::Seed;
 use candle_core::Device;
 use serde::de::DeserializeOwned;
@@ -34,6 +34,9 @@ pub(super) struct Global {
     /// Where tensors live: auto, cpu, cuda or cuda:N [default: auto]
     #[arg(long, global = true, value_name = "DEVICE")]
     pub(super) device: Option<DeviceName>,
+    /// Numbers that a CUDA device multiplies: f32, tf32 or bf16; the CPU takes f32 only [default: f32]
+    #[arg(long, global = true, value_name = "PRECISION")]
+    pub(super) precision: Option<Precision>,
     /// Threads to use; the results do not depend on it [default: the cores of this machine]
     #[arg(long, global = true, value_name = "N")]
     pub(super) threads: Option<usize>,
@@ -62,6 +65,7 @@ pub(super) struct Context {
     pub(super) seed_number: u64,
     pub(super) threads: usize,
     device: DeviceName,
+    precision: Precision,
     data_dir: Option<PathBuf>,
     file: Option<ConfigFile>,
     interrupt: Interrupt,
@@ -82,12 +86,15 @@ impl Context {
             Some(threads) => check::within("threads", threads, 1..=MAX_THREADS)?,
             None => std::thread::available_parallelism().map_or(1, usize::from).min(DEFAULT_THREADS),
         };
+        let (device, precision) = (global.device.unwrap_or_default(), global.precision.unwrap_or_default());
+        device::refuse_precision(device, precision)?;
         Ok(Self {
             json: global.json,
             quiet: global.quiet,
             seed_number: global.seed.unwrap_or(0),
             threads,
-            device: global.device.unwrap_or_default(),
+            device,
+            precision,
             data_dir: global.data_dir.or_else(default_data_dir),
             file,
             interrupt: Interrupt::default(),
@@ -107,12 +114,17 @@ impl Context {
         Pool::new(self.threads)
     }
 
-    /// The device that was asked for.
+    /// The device that was asked for, with the precision that was asked for.
     ///
     /// # Errors
     /// When this build or this machine does not have it.
     pub(super) fn device(&self) -> Result<Device> {
-        device::open(self.device)
+        let device = device::open(self.device)?;
+        if device.is_cpu() {
+            device::refuse_precision(DeviceName::Cpu, self.precision)?;
+        }
+        set_precision(self.precision);
+        Ok(device)
     }
 
     /// The folder of downloaded data sets; it need not exist.

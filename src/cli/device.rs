@@ -1,6 +1,7 @@
 //! Choice of the device by name.
 
 use crate::error::{Error, Result};
+use crate::nn::{Precision, cuda};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -69,17 +70,30 @@ pub(super) fn open(name: DeviceName) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::Cpu),
         DeviceName::Auto if !HAS_CUDA => Ok(Device::Cpu),
-        DeviceName::Auto => Ok(Device::new_cuda(0).unwrap_or(Device::Cpu)),
+        DeviceName::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
         DeviceName::Cuda(_) if !HAS_CUDA => {
             Err(Error::device(format!("device `{name}` was asked for, but this build of seqtilt has no CUDA support"))
                 .hint("pass --device cpu, or build with `cargo build --release --features cuda`"))
         }
-        DeviceName::Cuda(number) => Device::new_cuda(number).map_err(|error| {
+        DeviceName::Cuda(number) => cuda(number).map_err(|error| {
             Error::device(format!("device `{name}` cannot be opened"))
                 .because(error)
                 .hint("`seqtilt doctor` says what this machine has; --device cpu always works")
         }),
     }
+}
+
+/// Refuses a precision that only CUDA devices have where there can be none.
+///
+/// # Errors
+/// A usage error that says what is accepted.
+pub(super) fn refuse_precision(name: DeviceName, precision: Precision) -> Result<()> {
+    let can_be_cuda = HAS_CUDA && name != DeviceName::Cpu;
+    if precision == Precision::F32 || can_be_cuda || matches!(name, DeviceName::Cuda(_)) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`precision` is `{precision}`; on the CPU `f32` is accepted"))
+        .hint("leave --precision out, or pass --device cuda to a build with CUDA support"))
 }
 
 #[cfg(test)]
@@ -96,6 +110,19 @@ mod tests {
         for bad in ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", ""] {
             assert!(bad.parse::<DeviceName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_cpu_takes_f32_only() {
+        for precision in [Precision::Tf32, Precision::Bf16] {
+            let error = refuse_precision(DeviceName::Cpu, precision).unwrap_err();
+            assert_eq!(error.kind(), crate::Kind::Usage);
+            assert_eq!(error.message(), format!("`precision` is `{precision}`; on the CPU `f32` is accepted"));
+            // without CUDA support, `cuda` itself is refused, which is the better message
+            refuse_precision(DeviceName::Cuda(0), precision).unwrap();
+            assert_eq!(refuse_precision(DeviceName::Auto, precision).is_ok(), HAS_CUDA);
+        }
+        refuse_precision(DeviceName::Cpu, Precision::F32).unwrap();
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -1,7 +1,7 @@
 //! `seqtilt doctor`
 
 use super::context::Context;
-use super::device;
+use super::cuda::{self, Cuda};
 use super::printer::columns;
 use crate::data::{self, Condition};
 use crate::error::Result;
@@ -36,12 +36,6 @@ struct Report {
 }
 
 #[derive(Serialize)]
-struct Cuda {
-    usable: bool,
-    reason: String,
-}
-
-#[derive(Serialize)]
 struct DataSet {
     name: String,
     state: &'static str,
@@ -64,7 +58,7 @@ pub(super) fn run(_: &Args, context: &Context) -> Result<()> {
         cpu_features: cpu_features(),
         memory_bytes: memory("MemTotal:"),
         memory_available_bytes: memory("MemAvailable:"),
-        cuda: cuda(),
+        cuda: cuda::inspect(),
         data_dir: data_dir.map(|folder| folder.display().to_string()),
         data_sets: data_dir.map_or_else(|| Ok(Vec::new()), data_sets)?,
         models: embedded::MODELS.iter().map(Model::of).collect(),
@@ -80,18 +74,6 @@ impl Model {
         match model.verify() {
             Ok(manifest) => Self { name: model.name, kind: Some(manifest.kind), error: None },
             Err(error) => Self { name: model.name, kind: None, error: Some(error.to_string()) },
-        }
-    }
-}
-
-fn cuda() -> Cuda {
-    if !device::HAS_CUDA {
-        return Cuda { usable: false, reason: "this build has no CUDA support (feature `cuda`)".into() };
-    }
-    match candle_core::Device::new_cuda(0) {
-        Ok(_) => Cuda { usable: true, reason: "device 0 opens".into() },
-        Err(error) => {
-            Cuda { usable: false, reason: error.to_string().lines().next().unwrap_or("unknown reason").to_owned() }
         }
     }
 }
@@ -141,25 +123,21 @@ impl fmt::Display for Report {
             bytes.map_or("unknown".into(), |b| format!("{:.1} GiB", b as f64 / f64::from(1 << 30)))
         };
         let memory = format!("{}, {} free", gib(self.memory_bytes), gib(self.memory_available_bytes));
-        let cuda = if self.cuda.usable { "usable" } else { "not usable" };
         let models = match self.models.iter().filter(|model| model.error.is_some()).count() {
             0 => format!("{}, every hash is as recorded", self.models.len()),
             bad => format!("{}, {bad} damaged", self.models.len()),
         };
         let data = self.data_dir.as_deref().unwrap_or("unknown: pass --data-dir or set SEQTILT_DATA");
         let row = |name: &str, value: String| [name.to_owned(), value];
-        f.write_str(&columns(
-            &[
-                row("seqtilt", format!("{} ({})", self.version, self.target)),
-                row("processor", format!("{} cores, {}", self.cores, self.cpu_features.join(" "))),
-                row("threads", self.threads.to_string()),
-                row("memory", memory),
-                row("cuda", format!("{cuda}: {}", self.cuda.reason)),
-                row("data folder", data.to_owned()),
-                row("models", models),
-            ],
-            "",
-        ))?;
+        let mut rows = vec![
+            row("seqtilt", format!("{} ({})", self.version, self.target)),
+            row("processor", format!("{} cores, {}", self.cores, self.cpu_features.join(" "))),
+            row("threads", self.threads.to_string()),
+            row("memory", memory),
+        ];
+        rows.extend(self.cuda.rows());
+        rows.extend([row("data folder", data.to_owned()), row("models", models)]);
+        f.write_str(&columns(&rows, ""))?;
         if !self.data_sets.is_empty() {
             writeln!(f, "\ndata sets")?;
             let sets = self.data_sets.iter().map(|set| [set.name.clone(), set.state.to_owned()]);

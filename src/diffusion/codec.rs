@@ -1,8 +1,8 @@
 //! Between letters and points.
 
-use crate::error::Result;
-use crate::nn::{Init, Params};
-use crate::sequence::Sequence;
+use crate::error::{Error, Result};
+use crate::nn::{Init, Params, exact_product};
+use crate::sequence::{Alphabet, Sequence};
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl Codec {
     /// When the shapes do not fit.
     pub fn relax(&self, probabilities: &Tensor) -> Result<Tensor> {
         let (b, l, v) = probabilities.dims3()?;
-        let flat = probabilities.reshape((b * l, v))?.matmul(&self.table)?;
+        let flat = exact_product(&probabilities.reshape((b * l, v))?, &self.table)?;
         Ok(flat.reshape((b, l, self.table.dim(1)?))?)
     }
 
@@ -76,16 +76,20 @@ impl Codec {
     /// When the shapes do not fit.
     pub fn project(&self, points: &Tensor) -> Result<Tensor> {
         let (b, l, d) = points.dims3()?;
-        let flat = points.reshape((b * l, d))?.matmul(&self.transposed)?;
+        let flat = exact_product(&points.reshape((b * l, d))?, &self.transposed)?;
         Ok(flat.reshape((b, l, self.table.dim(0)?))?)
     }
 
-    /// Token ids of several sequences as one (B·L,) tensor.
+    /// Token ids of several sequences as one (B·L,) tensor. They are checked here, before they are out of reach on a device.
     ///
     /// # Errors
-    /// When the tensor cannot be made.
-    pub fn ids(sequences: &[&Sequence], device: &Device) -> Result<Tensor> {
+    /// When a token is not of the alphabet, or the tensor cannot be made.
+    pub fn ids(sequences: &[&Sequence], alphabet: &Alphabet, device: &Device) -> Result<Tensor> {
         let ids: Vec<u32> = sequences.iter().flat_map(|x| x.ids().iter().map(|id| u32::from(*id))).collect();
+        if let Some(id) = ids.iter().find(|id| **id as usize >= alphabet.len()) {
+            let (name, letters) = (alphabet.name(), alphabet.len());
+            return Err(Error::data(format!("token id {id} is not of alphabet `{name}`, which has {letters} letters")));
+        }
         let count = ids.len();
         Ok(Tensor::from_vec(ids, count, device)?)
     }
@@ -95,11 +99,24 @@ impl Codec {
 fn simplex(letters: usize, dim: usize, dtype: DType, device: &Device) -> Result<Tensor> {
     if dim < letters {
         let message = format!("`embedding-dim` is {dim}; a simplex over {letters} letters needs at least {letters}");
-        return Err(crate::Error::usage(message));
+        return Err(Error::usage(message));
     }
     let centre = 1.0 / letters as f64;
     let rows: Vec<f64> = (0..letters)
         .flat_map(|v| (0..dim).map(move |d| if d >= letters { 0.0 } else { f64::from(u8::from(d == v)) - centre }))
         .collect();
     Ok(Tensor::from_vec(rows, (letters, dim), device)?.to_dtype(dtype)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_another_alphabet_is_refused_on_the_host() {
+        let word = Sequence::parse("YW", &Alphabet::protein()).unwrap();
+        let error = Codec::ids(&[&word], &Alphabet::dna(), &Device::Cpu).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Data);
+        assert!(error.message().ends_with("is not of alphabet `dna`, which has 4 letters"), "{error}");
+    }
 }

@@ -48,7 +48,7 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
         let rows: Vec<&Sequence> = sequences[shard * most..].iter().take(most).collect();
         let b = rows.len();
         let mut rng = seed.index(shard as u64).rng();
-        let ids = Codec::ids(&rows, prior.device())?;
+        let ids = Codec::ids(&rows, prior.alphabet(), prior.device())?;
         let clean = prior.codec().embed(&ids, b)?;
         let dtype = clean.dtype();
         let mut noisy = |log_snrs: &[f64]| -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! Back-propagation through the sampler.
 
-use super::rollout::{Rollout, per_row};
+use super::rollout::{Draw, Rollout};
 use super::walk::Walker;
 use super::{Control, Problem};
 use crate::error::{Error, Result};
@@ -58,12 +58,12 @@ pub struct BackProp {
 pub struct ShardGradient {
     /// Gradients of the loss `−J / α` (or `−E[r]` without a divergence), already divided by the batch.
     pub gradients: Gradients,
-    /// Values of the last states per row: the relaxed reward, or the soft value where it is known.
-    pub value: Vec<f64>,
-    /// Path log-ratios per row.
-    pub log_ratio: Vec<f64>,
-    /// Quadratic costs per row.
-    pub cost: Vec<f64>,
+    /// Values of the last states, (B,): the relaxed reward, or the soft value where it is known.
+    pub value: Tensor,
+    /// Path log-ratios, (B,).
+    pub log_ratio: Tensor,
+    /// Quadratic costs, (B,).
+    pub cost: Tensor,
 }
 
 impl BackProp {
@@ -75,8 +75,8 @@ impl BackProp {
     /// When a tensor operation fails.
     ///
     /// # Cost
-    /// Two evaluations of base and control per block and row, one where activations are kept, and one reverse pass (with
-    /// Landing one more evaluation of the control).
+    /// Nothing is read back from a device. Two evaluations of base and control per block and row, one where activations are kept,
+    /// and one reverse pass (with Landing one more evaluation of the control).
     pub fn gradient(
         &self,
         problem: &Problem<'_>,
@@ -84,6 +84,19 @@ impl BackProp {
         frozen: &dyn Control,
         vars: &[(String, Var)],
         batch: &Batch,
+    ) -> Result<ShardGradient> {
+        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)])
+    }
+
+    /// As [`gradient`](Self::gradient), with the rows of several shards in one graph: those of `draws` in place of the batch's own.
+    pub(super) fn gradient_from(
+        &self,
+        problem: &Problem<'_>,
+        control: &dyn Control,
+        frozen: &dyn Control,
+        vars: &[(String, Var)],
+        batch: &Batch,
+        draws: &[Draw],
     ) -> Result<ShardGradient> {
         let (chain, block) = (problem.chain, problem.chain.block());
         let share = 1.0 / batch.total as f64;
@@ -101,7 +114,7 @@ impl BackProp {
         let walker = Walker { chain, control: Some(control), held };
         let ahead = Walker { control: Some(frozen), held: None, ..walker };
         let mut kept = Vec::new();
-        let mut rollout = Rollout::draw_by(chain, batch.steps, batch.rows, batch.seed, true, |steps, x, noise| {
+        let mut rollout = Rollout::draw_from(chain, batch.steps, draws, true, |steps, x, noise| {
             if (batch.steps - steps.start).div_ceil(block) > self.keep {
                 return ahead.walk(steps, x, noise);
             }
@@ -147,9 +160,17 @@ impl BackProp {
             }
         }
         let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
-        let value = per_row(&last_value.detach())?;
+        let value = last_value.detach();
         Ok(ShardGradient { gradients, value, log_ratio: rollout.log_ratio, cost: rollout.cost })
     }
+}
+
+/// Mean value and mean cost over a batch, from those of every shard in turn.
+pub(super) fn means(figures: &[Vec<f64>], batch: usize) -> (f64, f64) {
+    let mean = |first: usize| {
+        figures.iter().skip(first).step_by(2).map(|rows| rows.iter().sum::<f64>() / batch as f64).sum::<f64>()
+    };
+    (mean(0), mean(1))
 }
 
 /// Which paths a shard draws.

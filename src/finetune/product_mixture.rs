@@ -2,7 +2,7 @@
 
 use crate::diffusion::Change;
 use crate::error::Result;
-use crate::nn::{Init, Params, fused, product_mixture, softmax};
+use crate::nn::{Init, Params, exact_product, fused, product_mixture, softmax};
 use crate::random::Seed;
 use candle_core::{D, Tensor};
 
@@ -51,10 +51,10 @@ fn marginals(p: &Tensor, factors: &Tensor, weights: &Tensor) -> Result<Tensor> {
     if fused(&[p, factors, weights]) {
         return Ok(product_mixture(p, factors, weights)?);
     }
-    let overlaps = p.transpose(0, 1)?.contiguous()?.matmul(factors)?.log()?;
+    let overlaps = exact_product(&p.transpose(0, 1)?.contiguous()?, factors)?.log()?;
     let all = overlaps.sum(0)?.broadcast_add(weights)?;
     let others = softmax(&all.unsqueeze(0)?.broadcast_sub(&overlaps)?)?;
-    let means = others.matmul(&factors.transpose(D::Minus2, D::Minus1)?.contiguous()?)?;
+    let means = exact_product(&others, &factors.transpose(D::Minus2, D::Minus1)?.contiguous()?)?;
     Ok(means.log()?.transpose(0, 1)?.contiguous()?)
 }
 

@@ -4,25 +4,43 @@ use super::Control;
 use super::walk::{Walk, Walker};
 use crate::diffusion::{Chain, shard_rows};
 use crate::error::Result;
-use crate::nn::Pool;
+use crate::nn::{Pool, read as read_back};
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
 use std::ops::Range;
 
-/// Standard normal draws in the shape of `rows` states of a chain.
-///
-/// # Errors
-/// When the tensor cannot be made.
-pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Tensor> {
-    let mut shape = vec![rows];
-    shape.extend(chain.shape());
-    let values = rng.normals(shape.iter().product());
-    Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
+/// Where the noise of consecutive rows comes from: a seed, and how many rows are its.
+pub(super) type Draw = (Seed, usize);
+
+/// Generators of a batch, each of some rows.
+struct Noise<'a> {
+    chain: &'a dyn Chain,
+    parts: Vec<(Rng, usize)>,
 }
 
-/// Numbers of a (B,) tensor in f64.
-pub(super) fn per_row(values: &Tensor) -> Result<Vec<f64>> {
-    Ok(values.detach().to_dtype(DType::F64)?.to_vec1::<f64>()?)
+impl Noise<'_> {
+    fn rows(&self) -> usize {
+        self.parts.iter().map(|(_, rows)| rows).sum()
+    }
+
+    /// Standard normal draws (steps, B, …), put together on the host: each generator gives its rows of all steps in turn.
+    fn next(&mut self, steps: usize) -> Result<Tensor> {
+        let state = self.chain.shape();
+        let (each, rows) = (state.iter().product::<usize>(), self.rows());
+        let mut drawn: Vec<Vec<f32>> =
+            self.parts.iter_mut().map(|(rng, rows)| rng.normals(steps * *rows * each)).collect();
+        let values = if drawn.len() == 1 {
+            drawn.remove(0)
+        } else {
+            let part = |k: usize| {
+                let parts = drawn.iter().zip(&self.parts);
+                parts.flat_map(move |(values, (_, rows))| &values[k * rows * each..][..rows * each])
+            };
+            (0..steps).flat_map(part).copied().collect()
+        };
+        let shape = [vec![steps, rows], state].concat();
+        Ok(Tensor::from_vec(values, shape, self.chain.device())?.to_dtype(self.chain.dtype())?)
+    }
 }
 
 /// One batch of controlled paths.
@@ -32,10 +50,10 @@ pub struct Rollout {
     pub states: Vec<Tensor>,
     /// Noise of every block, (steps, B, …), when the states are kept.
     pub noises: Vec<Tensor>,
-    /// Path log-ratio L = log dPᵘ/dP per row, in nats.
-    pub log_ratio: Vec<f64>,
+    /// Path log-ratio L = log dPᵘ/dP per row, in nats: (B,), f64, where the states live.
+    pub log_ratio: Tensor,
     /// Quadratic cost Σ ½|u|² per row, in nats; the same expectation as L.
-    pub cost: Vec<f64>,
+    pub cost: Tensor,
 }
 
 impl Rollout {
@@ -53,33 +71,32 @@ impl Rollout {
         keep: bool,
     ) -> Result<Self> {
         let walker = Walker { chain, control, held: None };
-        Self::draw_by(chain, steps, rows, seed, keep, |steps, x, noise| walker.walk(steps, x, noise))
+        Self::draw_from(chain, steps, &[(seed, rows)], keep, |steps, x, noise| walker.walk(steps, x, noise))
     }
 
-    /// As [`draw`](Self::draw), with blocks of steps that `walk` takes.
-    pub(super) fn draw_by(
+    /// As [`draw`](Self::draw), with rows from several seeds, whose paths are those that each seed alone gives, and with blocks of
+    /// steps that `walk` takes.
+    pub(super) fn draw_from(
         chain: &dyn Chain,
         steps: usize,
-        rows: usize,
-        seed: Seed,
+        draws: &[Draw],
         keep: bool,
         mut walk: impl FnMut(Range<usize>, &Tensor, &Tensor) -> Result<Walk>,
     ) -> Result<Self> {
-        let mut rng = seed.rng();
-        let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
+        let mut noise = Noise { chain, parts: draws.iter().map(|(seed, rows)| (seed.rng(), *rows)).collect() };
+        let rows = noise.rows();
+        let mut x = chain.start(&noise.next(1)?.squeeze(0)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
-        let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
+        let mut cost = Tensor::zeros(rows, DType::F64, chain.device())?;
+        let mut log_ratio = cost.clone();
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
-            let draws: Vec<Tensor> = block.clone().map(|_| noise(chain, rows, &mut rng)).collect::<Result<_>>()?;
-            let draws = Tensor::stack(&draws, 0)?;
+            let draws = noise.next(block.len())?;
             let walk = walk(block, &x, &draws)?;
             if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
-                let (squares, products) = (per_row(squares)?, per_row(products)?);
-                for row in 0..rows {
-                    cost[row] += squares[row];
-                    log_ratio[row] += products[row] + squares[row];
-                }
+                let squares = squares.detach().to_dtype(DType::F64)?;
+                cost = (cost + &squares)?;
+                log_ratio = (log_ratio + (products.detach().to_dtype(DType::F64)? + squares)?)?;
             }
             if keep {
                 states.push(x);
@@ -129,13 +146,14 @@ pub fn roll_out<T: Send + Sync>(
         let rows = most.min(count - shard * most);
         let rollout = Rollout::draw(chain, control, chain.steps(), rows, seed.index(shard as u64), false)?;
         let ends = read(rollout.last())?;
-        Ok((ends, rollout.log_ratio, rollout.cost))
+        Ok((ends, read_back(&[&rollout.log_ratio, &rollout.cost])?))
     })?;
     let mut paths = Paths { ends: Vec::with_capacity(count), log_ratio: Vec::new(), cost: Vec::new() };
-    for (ends, log_ratio, cost) in parts {
+    for (ends, nats) in parts {
         paths.ends.extend(ends);
-        paths.log_ratio.extend(log_ratio);
-        paths.cost.extend(cost);
+        for (nats, all) in nats.into_iter().zip([&mut paths.log_ratio, &mut paths.cost]) {
+            all.extend(nats);
+        }
     }
     Ok(paths)
 }

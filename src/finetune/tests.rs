@@ -5,3 +5,4 @@ mod fixture;
 mod gradient;
 mod paths;
 mod tokens;
+mod transfers;

@@ -1,12 +1,14 @@
 //! A fine-tuning run.
 
+use super::backprop::means;
+use super::rollout::Draw;
 use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, over_shards};
+use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training, over_shards};
 use crate::random::Seed;
 use crate::registry::registry;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// The methods by name.
@@ -164,6 +166,8 @@ pub struct Finetuning<'a> {
     device: Device,
     learner: Learner,
     keep: usize,
+    /// Whether the shards of a step, with the noise that is theirs, share one graph: a device wants large ones.
+    pub(super) joined: bool,
 }
 
 impl<'a> Finetuning<'a> {
@@ -190,7 +194,8 @@ impl<'a> Finetuning<'a> {
             ..AdamWConfig::default()
         };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
-        Ok(Self { config, chain, terminal, seed, pool, device, learner, keep: 0 })
+        let joined = !device.is_cpu();
+        Ok(Self { config, chain, terminal, seed, pool, device, learner, keep: 0, joined })
     }
 
     /// The same run keeping the activations of so many blocks of steps ([`BackProp::keep`]): less time, more memory, the
@@ -217,6 +222,11 @@ impl<'a> Finetuning<'a> {
     }
 }
 
+/// Seeds and rows of a step's shards.
+fn shards(seed: Seed, batch: usize, shard: usize) -> Vec<Draw> {
+    (0..batch.div_ceil(shard)).map(|i| (seed.index(i as u64), shard.min(batch - i * shard))).collect()
+}
+
 impl Training for Finetuning<'_> {
     fn total(&self) -> u64 {
         self.config.steps
@@ -238,27 +248,27 @@ impl Training for Finetuning<'_> {
         let (vars, held) = (self.learner.params().vars(), self.learner.held());
         let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
         let method = BackProp { estimator, truncate, lookahead, keep: self.keep };
-        let (batch, shard) = (self.config.batch, self.config.shard.min(self.config.batch));
-        let (sums, parts) = over_shards(self.pool, batch.div_ceil(shard), |i| {
+        let batch = self.config.batch;
+        let shards = shards(seed, batch, self.config.shard);
+        let graphs: Vec<&[Draw]> = shards.chunks(if self.joined { shards.len() } else { 1 }).collect();
+        let (sums, figures) = over_shards(self.pool, graphs.len(), |i| {
             let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
             let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
-            let part = Batch { rows: shard.min(batch - i * shard), total: batch, steps, seed: seed.index(i as u64) };
-            let part = method.gradient(&problem, &control, &frozen, &vars, &part)?;
-            Ok((part.gradients, (part.value, part.cost)))
+            let rows = graphs[i].iter().map(|(_, rows)| rows).sum();
+            let part = Batch { rows, total: batch, steps, seed };
+            let part = method.gradient_from(&problem, &control, &frozen, &vars, &part, graphs[i])?;
+            Ok((part.gradients, [part.value, part.cost]))
         })?;
-        let (mut value, mut cost) = (0.0, 0.0);
-        for (values, costs) in parts {
-            value += values.iter().sum::<f64>() / batch as f64;
-            cost += costs.iter().sum::<f64>() / batch as f64;
-        }
-        if !(value.is_finite() && cost.is_finite()) {
-            return Err(Error::device(format!(
-                "value {value} or divergence {cost} is not finite at step {}",
-                self.done() + 1
-            ))
-            .hint("lower the learning rate or raise alpha"));
-        }
-        let (norm, rate) = self.learner.learn(&sums, self.pool)?;
+        let next = self.done() + 1;
+        let figures: Vec<&Tensor> = figures.iter().flatten().collect();
+        let Learnt { figures: (value, cost), norm, rate } = self.learner.learn(&sums, self.pool, &figures, |rows| {
+            let (value, cost) = means(&rows, batch);
+            if value.is_finite() && cost.is_finite() {
+                return Ok((value, cost));
+            }
+            Err(Error::device(format!("value {value} or divergence {cost} is not finite at step {next}"))
+                .hint("lower the learning rate or raise alpha"))
+        })?;
         Ok(vec![
             ("value", value),
             ("path_kl", cost),

@@ -4,6 +4,7 @@ use super::activation::softmax;
 use super::kernel;
 use super::linear::Linear;
 use super::params::Params;
+use super::precision::product;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 
@@ -65,12 +66,12 @@ fn attend(qkv: &Tensor, mask: Option<&Tensor>, heads: usize) -> Result<Tensor> {
     let split = qkv.reshape((batch, length, 3, heads, dim / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
     let (q, k, v) = (split.get(0)?, split.get(1)?, split.get(2)?);
     let scale = 1.0 / ((dim / heads) as f64).sqrt();
-    let mut scores = (q.matmul(&k.t()?)? * scale)?;
+    let mut scores = (product(&q, &k.t()?)? * scale)?;
     if let Some(mask) = mask {
         let bias = mask.to_dtype(qkv.dtype())?.affine(-MASKED, MASKED)?.reshape((batch, 1, 1, length))?;
         scores = scores.broadcast_add(&bias)?;
     }
-    let mixed = softmax(&scores)?.matmul(&v)?;
+    let mixed = product(&softmax(&scores)?, &v)?;
     Ok(mixed.transpose(1, 2)?.reshape((batch, length, dim))?)
 }
 

@@ -2,6 +2,7 @@
 
 use super::kernel;
 use super::params::{Init, Params};
+use super::precision::product;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 
@@ -44,11 +45,13 @@ impl Conv1d {
         }
         let (out, kernel, _) = self.weight.dims3()?;
         let (batch, length, inp) = x.dims3()?;
+        // tap by tap in memory: a device multiplies by rows that follow each other only
+        let taps = self.weight.transpose(0, 1)?.contiguous()?;
         let padded = x.pad_with_zeros(1, kernel / 2, kernel - 1 - kernel / 2)?;
         let mut sum: Option<Tensor> = None;
         for tap in 0..kernel {
             let shifted = padded.narrow(1, tap, length)?.contiguous()?.reshape((batch * length, inp))?;
-            let term = shifted.matmul(&self.weight.narrow(1, tap, 1)?.squeeze(1)?.t()?)?;
+            let term = product(&shifted, &taps.get(tap)?.t()?)?;
             sum = Some(match sum {
                 Some(sum) => (sum + term)?,
                 None => term,

@@ -63,8 +63,10 @@ impl Ema {
         if !same {
             return Err(Error::integrity("the stored average belongs to other parameters"));
         }
-        self.weights =
-            weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect::<Result<_>>()?;
+        // what is restored comes from a file, and the average stays where it is
+        let pairs = self.weights.iter().zip(weights.values());
+        let placed = pairs.map(|((name, mine), theirs)| Ok((name.clone(), theirs.to_device(mine.device())?.copy()?)));
+        self.weights = placed.collect::<Result<_>>()?;
         Ok(())
     }
 }

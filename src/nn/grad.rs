@@ -1,6 +1,6 @@
 //! First derivatives: the only place that runs a backward pass.
 
-use super::host::with_f32;
+use super::host::{read, with_f32};
 use super::kernel::collect_leaves;
 use super::parallel::Pool;
 use super::shards::sum_gradients;
@@ -88,11 +88,25 @@ impl Gradients {
     /// # Errors
     /// When the numbers cannot be read.
     pub fn norm(&self, pool: &Pool) -> Result<f64> {
-        let squares = pool.worth(self.count()).map(self.0.len(), |index| match &self.0[index].1 {
-            Some(tensor) => square_sum(tensor),
-            None => Ok(0.0),
-        })?;
-        Ok(squares.iter().sum::<f64>().sqrt())
+        Ok(self.norm_with(&[], pool)?.0)
+    }
+
+    /// [`Gradients::norm`] and the numbers of some figures of the same step, each flat and in f64: what lies on a device comes
+    /// back in one transfer.
+    ///
+    /// # Errors
+    /// As [`Gradients::norm`].
+    pub fn norm_with(&self, figures: &[&Tensor], pool: &Pool) -> Result<(f64, Vec<Vec<f64>>)> {
+        let all: Vec<&Tensor> = self.0.iter().filter_map(|(_, gradient)| gradient.as_ref()).collect();
+        let sums = pool.worth(self.count()).map(all.len(), |index| Ok(square_sum(all[index])))?;
+        if let Some(sums) = sums.into_iter().collect::<Option<Vec<_>>>() {
+            return Ok((sums.iter().sum::<f64>().sqrt(), read(figures)?));
+        }
+        let squares = |tensor: &&Tensor| tensor.to_dtype(DType::F64)?.sqr()?.sum_all();
+        let squares = all.iter().map(squares).collect::<candle_core::Result<Vec<_>>>()?;
+        let mut figures = read(&figures.iter().copied().chain(&squares).collect::<Vec<_>>())?;
+        let squares = figures.split_off(figures.len() - squares.len());
+        Ok((squares.iter().flatten().sum::<f64>().sqrt(), figures))
     }
 
     /// How many numbers there are.
@@ -112,8 +126,9 @@ impl Gradients {
     }
 }
 
-fn square_sum(tensor: &Tensor) -> Result<f64> {
-    if let Some(sum) = with_f32(tensor, |values| {
+/// Of a contiguous f32 tensor on the CPU.
+fn square_sum(tensor: &Tensor) -> Option<f64> {
+    with_f32(tensor, |values| {
         // sixteen running sums: the order of additions is fixed, and the compiler can use wide registers
         let mut sums = [0.0_f64; 16];
         let (chunks, rest) = values.as_chunks::<16>();
@@ -123,10 +138,7 @@ fn square_sum(tensor: &Tensor) -> Result<f64> {
             }
         }
         sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>()
-    }) {
-        return Ok(sum);
-    }
-    Ok(tensor.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?)
+    })
 }
 
 #[cfg(test)]

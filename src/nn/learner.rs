@@ -2,6 +2,7 @@
 
 use super::{AdamW, AdamWConfig, Ema, Gradients, Params, Pool, Tensors, learning_rate, sum_gradients};
 use crate::error::Result;
+use candle_core::Tensor;
 
 /// What every training run carries from step to step.
 pub struct Learner {
@@ -11,6 +12,17 @@ pub struct Learner {
     peak: f64,
     total: u64,
     done: u64,
+}
+
+/// What a step of a [`Learner`] answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Learnt<T> {
+    /// What the check made of the figures.
+    pub figures: T,
+    /// The gradient's length before clipping.
+    pub norm: f64,
+    /// The learning rate that was used.
+    pub rate: f64,
 }
 
 impl Learner {
@@ -54,17 +66,26 @@ impl Learner {
         self.total
     }
 
-    /// One optimiser step with the sum of the shards' gradients; answers its norm before clipping, and the learning rate
-    /// used.
+    /// One optimiser step with the sum of the shards' gradients. The step's figures are read back together with the gradient's
+    /// norm, the only transfer from a device in a step, and shown to `check` before anything is changed.
     ///
     /// # Errors
-    /// When a gradient is missing or not finite; nothing is changed then.
-    pub fn learn(&mut self, shards: &[Gradients], pool: &Pool) -> Result<(f64, f64)> {
+    /// That of `check`, or when a gradient is missing or not finite; nothing is changed then.
+    pub fn learn<T>(
+        &mut self,
+        shards: &[Gradients],
+        pool: &Pool,
+        figures: &[&Tensor],
+        check: impl FnOnce(Vec<Vec<f64>>) -> Result<T>,
+    ) -> Result<Learnt<T>> {
         let rate = learning_rate(self.peak, self.done, self.total);
-        let norm = self.optimiser.step(&sum_gradients(shards, pool)?, rate, pool)?;
+        let gradients = sum_gradients(shards, pool)?;
+        let (norm, figures) = gradients.norm_with(figures, pool)?;
+        let figures = check(figures)?;
+        self.optimiser.step_at(&gradients, norm, rate, pool)?;
         self.ema.update(&self.params, pool)?;
         self.done += 1;
-        Ok((norm, rate))
+        Ok(Learnt { figures, norm, rate })
     }
 
     /// Everything needed to go on.

@@ -3,6 +3,7 @@
 use super::activation::gelu;
 use super::kernel;
 use super::params::{Init, Params};
+use super::precision::product;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 
@@ -58,7 +59,7 @@ impl Linear {
             Some(last) if *last == inp => *last = out,
             _ => return Err(Error::device(format!("a map from {inp} to {out} numbers got shape {:?}", x.dims()))),
         }
-        let y = x.reshape((rows, inp))?.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
+        let y = product(&x.reshape((rows, inp))?, &self.weight.t()?)?.broadcast_add(&self.bias)?;
         Ok(y.reshape(dims)?)
     }
 

@@ -1,5 +1,6 @@
 //! Cross-entropy.
 
+use super::host::with_u32;
 use super::kernel;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
@@ -11,7 +12,7 @@ use candle_core::{D, Tensor};
 /// ```
 ///
 /// # Shapes
-/// (N, V) and (N) of `u32`, to (N).
+/// (N, V) and (N) of `u32`, to (N). Ids on a device are not read back: whoever makes them has checked them.
 ///
 /// # Errors
 /// When the shapes do not fit, or an id is V or more.
@@ -32,11 +33,14 @@ pub fn cross_entropy(logits: &Tensor, ids: &Tensor) -> Result<Tensor> {
             ids.dims()
         )));
     }
-    let list = ids.to_vec1::<u32>()?;
-    if let Some(id) = list.iter().find(|id| **id as usize >= letters) {
+    let ids = ids.contiguous()?;
+    let stray = |list: &[u32]| list.iter().copied().find(|id| *id as usize >= letters);
+    if let Some(id) = with_u32(&ids, stray).flatten() {
         return Err(Error::data(format!("token id `{id}` is out of range; only ids below {letters} are accepted")));
     }
-    if kernel::fused(&[logits]) {
+    if kernel::fused(&[logits])
+        && let Some(list) = with_u32(&ids, <[u32]>::to_vec)
+    {
         return Ok(kernel::cross_entropy(logits, list)?);
     }
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;

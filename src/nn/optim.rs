@@ -87,6 +87,16 @@ impl AdamW {
     /// # Errors
     /// When a parameter has no gradient or the gradient is not finite; no weight is changed then.
     pub fn step(&mut self, gradients: &Gradients, lr: f64, pool: &Pool) -> Result<f64> {
+        let norm = gradients.norm(pool)?;
+        self.step_at(gradients, norm, lr, pool)?;
+        Ok(norm)
+    }
+
+    /// As [`AdamW::step`] where the length of the gradient is known already.
+    ///
+    /// # Errors
+    /// As [`AdamW::step`].
+    pub fn step_at(&mut self, gradients: &Gradients, norm: f64, lr: f64, pool: &Pool) -> Result<()> {
         gradients.check_complete()?;
         let tensors: Vec<Tensor> = gradients.iter().filter_map(|(_, tensor)| tensor.cloned()).collect();
         let same = |(slot, (name, tensor)): (&Slot, (&str, Option<&Tensor>))| {
@@ -99,7 +109,6 @@ impl AdamW {
                 self.slots.len()
             )));
         }
-        let norm = gradients.norm(pool)?;
         if !norm.is_finite() {
             return Err(Error::device(format!(
                 "the gradient is not finite (length {norm}); the weights are unchanged"
@@ -114,7 +123,7 @@ impl AdamW {
             let mut slot = slots[index].lock().unwrap_or_else(PoisonError::into_inner);
             slot.update(&tensors[index].contiguous()?, update)
         })?;
-        Ok(norm)
+        Ok(())
     }
 
     /// Everything a resumed run needs: `step`, and `first.NAME` and `second.NAME` for each parameter.

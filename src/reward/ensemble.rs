@@ -2,11 +2,12 @@
 
 use super::{Architecture, Domain, Member, Reward, TrainConfig, check_shape, one_hot};
 use crate::error::{Error, Result};
-use crate::nn::{Params, Tensors};
+use crate::nn::{Params, Placed, Tensors};
 use crate::sequence::{Alphabet, LetterTokenizer, Sequence};
 use crate::store::{ModelFolder, Sha256, encode_tensors};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The kind of a reward's model folder.
 pub const KIND: &str = "reward";
@@ -95,6 +96,8 @@ pub struct Ensemble {
     stored: Stored,
     domain: Domain,
     members: Vec<Member>,
+    /// The members where probabilities come from another device than the CPU.
+    elsewhere: Arc<Placed<Vec<Member>>>,
     weights: Tensors,
     fingerprint: String,
 }
@@ -121,14 +124,7 @@ impl Ensemble {
             _ => Alphabet::custom(alphabet, letters)?,
         };
         let domain = Domain { alphabet, length: stored.length };
-        let params = Params::frozen(weights.clone(), &Device::Cpu);
-        let config = &stored.ensemble;
-        let members = (0..config.members)
-            .map(|index| {
-                let params = params.child(&member_name(index));
-                Member::new(&params, &config.architecture, &domain, config.both_strands)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let members = members_on(&Device::Cpu, &stored.ensemble, &domain, &weights)?;
         if members.is_empty() {
             return Err(Error::usage("an ensemble of `0` members predicts nothing; 1 or more are accepted"));
         }
@@ -138,7 +134,7 @@ impl Ensemble {
         hash.update(&config);
         hash.update(&encode_tensors(&weights, None)?);
         let fingerprint = format!("sha256:{}", hash.hex());
-        Ok(Self { name: name.to_owned(), stored, domain, members, weights, fingerprint })
+        Ok(Self { name: name.to_owned(), stored, domain, members, elsewhere: Arc::default(), weights, fingerprint })
     }
 
     /// Reads a model folder of kind `reward`; `name` is what people will call it.
@@ -195,7 +191,8 @@ impl Ensemble {
         &self.members
     }
 
-    /// Every member's prediction in the units of the training values.
+    /// Every member's prediction in the units of the training values. The networks follow the probabilities to their device, and
+    /// stay there for the next call.
     ///
     /// # Shapes
     /// (B, L, V) to (M, B).
@@ -206,7 +203,15 @@ impl Ensemble {
         check_shape(probs, Some(self.domain.length), self.domain.alphabet.len())?;
         let Standardisation { centre, scale } = self.stored.standardisation;
         let inner = probs.to_dtype(DType::F32)?;
-        let outputs = self.members.iter().map(|member| member.forward(&inner)).collect::<Result<Vec<_>>>()?;
+        let copies;
+        let members = if probs.device().is_cpu() {
+            &self.members
+        } else {
+            let copy = || members_on(probs.device(), self.config(), &self.domain, &self.weights);
+            copies = self.elsewhere.on(probs.device(), copy)?;
+            copies.as_ref()
+        };
+        let outputs = members.iter().map(|member| member.forward(&inner)).collect::<Result<Vec<_>>>()?;
         Ok(Tensor::stack(&outputs, 0)?.affine(scale, centre)?.to_dtype(probs.dtype())?)
     }
 
@@ -244,6 +249,13 @@ impl Ensemble {
         }
         Ok(predictions)
     }
+}
+
+fn members_on(device: &Device, config: &EnsembleConfig, domain: &Domain, weights: &Tensors) -> Result<Vec<Member>> {
+    let params = Params::frozen(weights.clone(), device);
+    let member =
+        |index| Member::new(&params.child(&member_name(index)), &config.architecture, domain, config.both_strands);
+    (0..config.members).map(member).collect()
 }
 
 /// Mean and sample standard deviation.

@@ -148,6 +148,50 @@ fn cuda_on_a_build_without_it_is_a_device_error_with_a_way_out() {
     assert!(outcome.err.contains("\nhint: pass --device cpu"), "{}", outcome.err);
 }
 
+/// Whether there is no driver's device at all or only not this one.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_device_that_is_not_there_is_a_device_error_with_the_drivers_reason() {
+    let outcome = run(&["doctor", "--device", "cuda:63"]);
+    assert_eq!(outcome.code, 6);
+    assert!(outcome.err.starts_with("error: device `cuda:63` cannot be opened\n"), "{}", outcome.err);
+    assert!(outcome.err.contains("CUDA_ERROR_") && outcome.err.contains("\nhint: `seqtilt doctor`"), "{}", outcome.err);
+}
+
+#[test]
+fn the_cpu_refuses_precisions_of_devices_before_any_work() {
+    for precision in ["tf32", "bf16"] {
+        let outcome = run(&["list", "--device", "cpu", "--precision", precision]);
+        assert_eq!(outcome.code, 2);
+        let told =
+            format!("error: `precision` is `{precision}`; on the CPU `f32` is accepted\nhint: leave --precision out");
+        assert!(outcome.err.starts_with(&told), "{}", outcome.err);
+    }
+    assert_eq!(run(&["list", "--device", "cpu", "--precision", "f32"]).code, 0);
+    let outcome = run(&["list", "--precision", "f16"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.err.contains("accepted: `f32`, `tf32`, `bf16`"), "{}", outcome.err);
+    let outcome = run_with_file("device = \"cpu\"\nprecision = \"tf32\"\n", &["list"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.err);
+}
+
+/// On a machine with a device this says that it opens; on one without, which error the driver gives.
+#[test]
+fn doctor_names_driver_devices_and_libraries() {
+    let outcome = run(&["doctor", "--json", "--device", "cpu"]);
+    let report: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    let cuda = &report["cuda"];
+    assert_eq!(cuda["built_in"], cfg!(feature = "cuda"));
+    assert!(!cuda["reason"].as_str().unwrap().is_empty());
+    let libraries = cuda["libraries"].as_array().unwrap();
+    let names: Vec<&str> = libraries.iter().map(|library| library["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"libcuda.so.1") && names.contains(&"libcublas.so.13"), "{names:?}");
+    let text = run(&["doctor", "--device", "cpu"]).out;
+    for library in libraries.iter().filter(|library| library["path"].is_null()) {
+        assert!(text.contains(library["name"].as_str().unwrap()), "{text}");
+    }
+}
+
 #[test]
 fn what_doctor_says_for_programs_is_json() {
     let outcome = run(&["doctor", "--json", "--data-dir", "no/such/folder", "--device", "cpu"]);

@@ -13,3 +13,4 @@ mod pipeline;
 mod report;
 mod report_verb;
 mod resume;
+mod transfers;

@@ -3,10 +3,11 @@
 use super::{Affine, LinearChain, LinearQuadratic, Start};
 use crate::diffusion::Chain as _;
 use crate::error::{Error, Result};
+use crate::finetune::backprop::means;
 use crate::finetune::{BackProp, Batch, Estimator, Problem};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, over_shards};
 use crate::random::Seed;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// How the affine control is trained.
@@ -114,14 +115,11 @@ impl Training for AnalyticTraining<'_> {
             let rows = SHARD.min(batch - i * SHARD);
             let part = Batch { rows, total: batch, steps, seed: seed.index(i as u64) };
             let part = method.gradient(&problem, &control, &frozen, &vars, &part)?;
-            Ok((part.gradients, (part.value, part.cost)))
+            Ok((part.gradients, [part.value, part.cost]))
         })?;
-        let (mut reward, mut cost) = (0.0, 0.0);
-        for (values, costs) in parts {
-            reward += values.iter().sum::<f64>() / batch as f64;
-            cost += costs.iter().sum::<f64>() / batch as f64;
-        }
-        self.learner.learn(&sums, self.pool)?;
+        let figures: Vec<&Tensor> = parts.iter().flatten().collect();
+        let learnt = self.learner.learn(&sums, self.pool, &figures, |rows| Ok(means(&rows, batch)))?;
+        let (reward, cost) = learnt.figures;
         Ok(vec![("reward", reward), ("path_kl", cost), ("objective", reward - self.problem.alpha * cost)])
     }
 

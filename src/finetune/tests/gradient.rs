@@ -3,8 +3,8 @@
 use super::fixture::{Bent, Hills, Network, Slope, flat, unrolled};
 use crate::error::Result;
 use crate::finetune::analytic::{Affine, LinearChain, LinearQuadratic, Start};
-use crate::finetune::{BackProp, Batch, Estimator, Problem, Terminal};
-use crate::nn::{Params, check, gradients};
+use crate::finetune::{BackProp, Batch, Estimator, Problem, ShardGradient, Terminal};
+use crate::nn::{Params, check, gradients, read};
 use crate::random::Seed;
 use candle_core::{Device, Tensor};
 
@@ -39,7 +39,8 @@ fn the_recomputed_gradient_is_that_of_the_unrolled_graph() {
                 let got = gradient(0);
                 for kept in [gradient(2), gradient(6)] {
                     assert_eq!(flat(&got.gradients), flat(&kept.gradients));
-                    assert_eq!((&got.log_ratio, &got.cost, &got.value), (&kept.log_ratio, &kept.cost, &kept.value));
+                    let figures = |part: &ShardGradient| read(&[&part.log_ratio, &part.cost, &part.value]).unwrap();
+                    assert_eq!(figures(&got), figures(&kept));
                 }
                 assert!(whole.iter().any(|g| g.abs() > 0.1));
                 for (got, whole) in flat(&got.gradients).iter().zip(&whole) {
@@ -87,7 +88,8 @@ fn the_sampled_figures_are_those_of_the_same_paths() {
     let part = BackProp::default().gradient(&problem, &control, &frozen, &params.vars(), &batch(5)).unwrap();
     for (estimator, nats) in [(Estimator::Cost, &part.cost), (Estimator::Landing, &part.log_ratio)] {
         let loss = unrolled(&problem, &control, &frozen, estimator, &batch(5)).to_scalar::<f64>().unwrap();
-        let sum: f64 = part.value.iter().zip(nats).map(|(r, nats)| nats - r / 0.7).sum();
+        let rows = crate::nn::read(&[&part.value, nats]).unwrap();
+        let sum: f64 = rows[0].iter().zip(&rows[1]).map(|(r, nats)| nats - r / 0.7).sum();
         assert!((sum / 10.0 - loss).abs() < 1e-10, "{estimator:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The contraction from the middle: a table as a matrix between the first and the last positions.
 
 use crate::error::Result;
+use crate::nn::{Placed, exact_product};
 use candle_core::{Device, Tensor, WithDType};
 use std::marker::PhantomData;
 
@@ -12,6 +13,7 @@ pub(super) struct Halves<T> {
     left: usize,
     right: usize,
     matrix: Tensor,
+    elsewhere: Placed<Tensor>,
     element: PhantomData<T>,
 }
 
@@ -19,7 +21,7 @@ impl<T: WithDType> Halves<T> {
     pub(super) fn new(values: &[T], letters: usize, length: usize) -> Result<Self> {
         let (left, right) = (length / 2, length - length / 2);
         let matrix = Tensor::from_slice(values, (words(letters, left), words(letters, right)), &Device::Cpu)?;
-        Ok(Self { letters, left, right, matrix, element: PhantomData })
+        Ok(Self { letters, left, right, matrix, elsewhere: Placed::default(), element: PhantomData })
     }
 
     /// r (B,) of probabilities (B, L, V).
@@ -43,7 +45,8 @@ impl<T: WithDType> Halves<T> {
     /// The same value from tensor operations, which any device and candle's own backward pass can do.
     pub(super) fn compose(&self, probs: &Tensor) -> Result<Tensor> {
         let batch = probs.dim(0)?;
-        let matrix = self.matrix.to_device(probs.device())?;
+        let device = probs.device();
+        let matrix = self.elsewhere.on(device, || Ok(self.matrix.to_device(device)?))?;
         let outer = |from: usize, to: usize| -> Result<Tensor> {
             let mut weights = Tensor::ones((batch, 1), probs.dtype(), probs.device())?;
             for position in from..to {
@@ -53,7 +56,7 @@ impl<T: WithDType> Halves<T> {
             Ok(weights)
         };
         let (left, right) = (outer(0, self.left)?, outer(self.left, self.left + self.right)?);
-        Ok((left.matmul(&matrix)? * right)?.sum(1)?)
+        Ok((exact_product(&left, &matrix)? * right)?.sum(1)?)
     }
 
     fn ladders(&self, probs: &[T], batch: usize) -> (Ladder<T>, Ladder<T>) {

@@ -35,6 +35,8 @@ def memory():
 
 def measure(seconds, work):
     """Best and median milliseconds; the same rule as tests/bench/engine/measure.rs."""
+    if torch.get_default_device().type == "cuda":
+        call_once, work = work, lambda: (call_once(), torch.cuda.synchronize())
     work()
     start, times = time.perf_counter(), []
     while True:
@@ -145,11 +147,16 @@ def main():
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--check", metavar="FOLDER")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "tf32", "bf16"], default="f32", help="bf16 is autocast")
+    parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="a file like tests/bench/cases.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
+    torch.backends.cuda.matmul.allow_tf32 = options.dtype == "tf32"
     if options.check:
         sys.exit(check.run(pathlib.Path(options.check)))
-    cases = {case["name"]: case for case in json.loads(CASES.read_text())}
+    cases = {case["name"]: case for case in json.loads(options.cases.read_text())}
     if options.case not in cases:
         parser.error(f"no case `{options.case}`; one of {', '.join(cases)}")
     line = {
@@ -158,7 +165,10 @@ def main():
         "threads": options.threads,
         "torch": torch.__version__,
     }
-    line |= run(cases[options.case], options.mode, options.seconds)
+    if options.device != "cpu":
+        line |= {"device": torch.cuda.get_device_name(), "dtype": options.dtype}
+    with torch.autocast(options.device.split(":")[0], torch.bfloat16, enabled=options.dtype == "bf16"):
+        line |= run(cases[options.case], options.mode, options.seconds)
     print(json.dumps(line))
 
 
