@@ -23,6 +23,7 @@ mod finetune;
 mod input;
 mod interrupt;
 mod list;
+mod memory;
 mod models;
 mod oracle;
 mod pretrain;

@@ -7,6 +7,7 @@ pub mod analytic;
 
 mod backprop;
 mod control;
+mod footprint;
 mod problem;
 mod product_mixture;
 mod rollout;
@@ -17,6 +18,7 @@ mod walk;
 
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
+pub use footprint::Walked;
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::cuda::{self, Cuda};
+use super::memory;
 use super::printer::columns;
 use crate::data::{self, Condition};
 use crate::error::Result;
@@ -50,14 +51,15 @@ struct Model {
 
 pub(super) fn run(_: &Args, context: &Context) -> Result<()> {
     let data_dir = context.data_dir().ok();
+    let (memory_bytes, memory_available_bytes) = memory::machine();
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         threads: context.threads,
         cpu_features: cpu_features(),
-        memory_bytes: memory("MemTotal:"),
-        memory_available_bytes: memory("MemAvailable:"),
+        memory_bytes,
+        memory_available_bytes,
         cuda: cuda::inspect(),
         data_dir: data_dir.map(|folder| folder.display().to_string()),
         data_sets: data_dir.map_or_else(|| Ok(Vec::new()), data_sets)?,
@@ -93,17 +95,6 @@ fn cpu_features() -> Vec<&'static str> {
 #[cfg(not(target_arch = "x86_64"))]
 fn cpu_features() -> Vec<&'static str> {
     if cfg!(target_arch = "aarch64") { vec!["neon"] } else { Vec::new() }
-}
-
-/// A line of Linux's table of memory, in bytes.
-fn memory(line: &str) -> Option<u64> {
-    parse_memory(&std::fs::read_to_string("/proc/meminfo").ok()?, line)
-}
-
-fn parse_memory(table: &str, line: &str) -> Option<u64> {
-    let row = table.lines().find_map(|row| row.strip_prefix(line))?;
-    let kibibytes: u64 = row.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// Each named data set and whether its file is there and has the hash that it should have.
@@ -155,14 +146,6 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_from_the_kernels_table() {
-        let table = "MemTotal:       16384 kB\nMemFree:   10 kB\nMemAvailable:   8192 kB\n";
-        assert_eq!(parse_memory(table, "MemTotal:"), Some(16 << 20));
-        assert_eq!(parse_memory(table, "MemAvailable:"), Some(8 << 20));
-        assert_eq!(parse_memory(table, "SwapTotal:"), None);
-    }
 
     #[test]
     fn a_data_set_is_absent_until_its_file_is_there_and_changed_when_it_is_another() {

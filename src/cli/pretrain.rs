@@ -11,8 +11,9 @@ use super::check::{required, within};
 use super::context::Context;
 use super::drive::{CHECKPOINT_EVERY, drive};
 use super::input::Reading;
-use crate::diffusion::prior_folder;
+use super::memory;
 use crate::diffusion::{Embedding, Grid, PretrainConfig, Pretraining, PriorConfig, ScheduleKind, SolverKind, Warp};
+use crate::diffusion::{prior_folder, shard_rows};
 use crate::error::{Error, Result};
 use crate::nn::Training;
 use crate::sequence::{Alphabet, Records, Sequence};
@@ -94,6 +95,10 @@ pub(super) struct Args {
     /// Log signal-to-noise ratio at which letters are read off [default: 1.25]
     #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     decode_log_snr: Option<f64>,
+    /// Compute activations twice instead of keeping them: less memory, more time, the same bytes
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recompute: bool,
     /// Steps between two checkpoints [default: 100]
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
@@ -148,7 +153,7 @@ impl Args {
         Ok(shape)
     }
 
-    fn training(&self) -> Result<PretrainConfig> {
+    fn training(&self, length: usize) -> Result<PretrainConfig> {
         let base = PretrainConfig::default();
         let config = PretrainConfig {
             steps: self.steps.unwrap_or(base.steps),
@@ -156,6 +161,7 @@ impl Args {
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
             ema: self.ema.unwrap_or(base.ema),
             reverse_complement: !self.one_strand,
+            shard: base.shard.min(shard_rows(length)),
             ..base
         };
         config.check()?;
@@ -185,11 +191,13 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let out = required("pretrain", "out", args.out.clone())?;
     let every = within("checkpoint-every", args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?;
     let share = args.share()?;
-    let training = args.training()?;
+    args.training(1)?;
     let records = args.reading.records(&input, context)?;
     let kept = args.kept(&records)?;
     let length = one_length(&kept)?;
+    let training = args.training(length)?;
     let shape = args.shape(&records.alphabet, length)?;
+    fits(&shape, &training, args.recompute, context)?;
     let recorded =
         Recorded { input: &input, value_below: args.value_below, hold_out: share, prior: &shape, training: &training };
     let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
@@ -198,8 +206,18 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         context.note(format!("`{}` is complete: these are its figures", out.display()));
         return context.emit(&Quality::read(&out)?);
     }
-    let task = Task { shape, training, hold_out: share, every, origin: describe(&input, &args) };
+    let task =
+        Task { shape, training, hold_out: share, every, recompute: args.recompute, origin: describe(&input, &args) };
     context.emit(&fit(&task, &kept, &records.alphabet, folder, &info, context)?)
+}
+
+/// Refuses a training that the memory of this machine has no room for.
+fn fits(shape: &PriorConfig, training: &PretrainConfig, recompute: bool, context: &Context) -> Result<()> {
+    if !context.device()?.is_cpu() {
+        return Ok(());
+    }
+    let need = training.footprint(shape, context.threads, recompute);
+    memory::check("pretrain", need, "use --recompute, fewer --threads, or a smaller --dim")
 }
 
 /// What is trained, and how.
@@ -208,6 +226,7 @@ struct Task {
     training: PretrainConfig,
     hold_out: f64,
     every: u64,
+    recompute: bool,
     origin: String,
 }
 
@@ -223,15 +242,18 @@ fn describe(input: &str, args: &Args) -> String {
 /// When the sequences have several lengths, a step fails, or Ctrl-C was pressed.
 pub(super) fn train(records: &Records, out: &Path, steps: u64, context: &Context) -> Result<()> {
     let kept = records.sequences();
-    let shape = PriorConfig::new(&records.alphabet, one_length(&kept)?);
-    let training = PretrainConfig { steps, ..PretrainConfig::default() };
+    let length = one_length(&kept)?;
+    let shape = PriorConfig::new(&records.alphabet, length);
+    let base = PretrainConfig::default();
+    let training = PretrainConfig { steps, shard: base.shard.min(shard_rows(length)), ..base };
+    fits(&shape, &training, false, context)?;
     let recorded =
         Recorded { input: "the table", value_below: None, hold_out: 0.05, prior: &shape, training: &training };
     let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
     let folder = RunFolder::open(out, &info)?;
     if !folder.is_finished() {
         let origin = "the table of a design job".to_owned();
-        let task = Task { shape, training, hold_out: 0.05, every: CHECKPOINT_EVERY, origin };
+        let task = Task { shape, training, hold_out: 0.05, every: CHECKPOINT_EVERY, recompute: false, origin };
         fit(&task, &kept, &records.alphabet, folder, &info, context)?;
     }
     Ok(())
@@ -252,15 +274,10 @@ fn fit(
     let out = folder.path().to_owned();
     let seed = context.seed();
     let (held, rest) = hold_out(kept, task.hold_out, alphabet, seed.child("hold-out"));
-    let pool = context.pool()?;
-    let mut job = Pretraining::new(
-        task.shape.clone(),
-        task.training.clone(),
-        &rest,
-        seed.child("prior"),
-        &pool,
-        &context.device()?,
-    )?;
+    let (pool, device) = (context.pool()?, context.device()?);
+    let mut job =
+        Pretraining::new(task.shape.clone(), task.training.clone(), &rest, seed.child("prior"), &pool, &device)?
+            .recomputing(task.recompute);
     drive("pretrain", &mut job, &mut folder, task.every, context)?;
     let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
     let card = quality.card(&task.origin, info, job.shape(), &task.training);

@@ -4,7 +4,7 @@ use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
 use crate::error::{Error, Result};
 use crate::nn::{
     AdamWConfig, Figures, Gradients, Learner, Learnt, Params, Pool, Tensors, Training, cross_entropy, gradients,
-    over_shards,
+    over_shards, recompute,
 };
 use crate::random::Seed;
 use crate::sequence::{Alphabet, Sequence};
@@ -27,6 +27,7 @@ pub struct Pretraining<'a> {
     learner: Learner,
     /// Whether the shards of a step, with the draws that are theirs, share one graph: a device wants large ones.
     joined: bool,
+    recompute: bool,
 }
 
 /// What rows are made of: letters, noise levels, noise.
@@ -78,7 +79,24 @@ impl<'a> Pretraining<'a> {
         let (lr, weight_decay) = (config.learning_rate, config.weight_decay);
         let settings = AdamWConfig { lr, weight_decay, clip_norm: Some(1.0), ..AdamWConfig::default() };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
-        Ok(Self { shape, config, data, seed, pool, device: device.clone(), learner, joined: !device.is_cpu() })
+        Ok(Self {
+            shape,
+            config,
+            data,
+            seed,
+            pool,
+            device: device.clone(),
+            learner,
+            joined: !device.is_cpu(),
+            recompute: false,
+        })
+    }
+
+    /// The same run with blocks that keep no activations ([`recompute`](crate::nn::recompute())): less memory, more time, the
+    /// same bytes.
+    #[must_use]
+    pub fn recomputing(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
     }
 
     /// The shape with the measured loss profile, to be stored with the weights.
@@ -162,7 +180,9 @@ impl Training for Pretraining<'_> {
         let shards: Vec<(Seed, usize)> =
             (0..batch.div_ceil(shard)).map(|i| (seed.index(i as u64), shard.min(batch - i * shard))).collect();
         let graphs: Vec<_> = shards.chunks(if self.joined { shards.len() } else { 1 }).collect();
-        let (sums, seen) = over_shards(self.pool, graphs.len(), |i| self.loss(graphs[i]))?;
+        let (sums, seen) = over_shards(self.pool, graphs.len(), |i| {
+            if self.recompute { recompute(|| self.loss(graphs[i])) } else { self.loss(graphs[i]) }
+        })?;
         let next = self.done() + 1;
         let (log_snrs, figures): (Vec<Vec<f64>>, Vec<Tensor>) = seen.into_iter().unzip();
         let figures: Vec<&Tensor> = figures.iter().collect();
@@ -214,14 +234,16 @@ mod tests {
         shape.denoiser = DenoiserConfig { dim: 8, layers: 1, heads: 2 };
         let config = PretrainConfig { steps: 100, batch: 10, shard: 4, ..PretrainConfig::default() };
         let pool = Pool::new(2).unwrap();
-        let figures = |joined: bool| {
+        let figures = |joined: bool, recompute: bool| {
             let (shape, config) = (shape.clone(), config.clone());
-            let mut run = Pretraining::new(shape, config, &data, Seed::root(1), &pool, &Device::Cpu).unwrap();
+            let run = Pretraining::new(shape, config, &data, Seed::root(1), &pool, &Device::Cpu).unwrap();
+            let mut run = run.recomputing(recompute);
             run.joined = joined;
             (0..3).flat_map(|_| run.step().unwrap()).collect::<Vec<_>>()
         };
+        assert_eq!(figures(false, false), figures(false, true));
         // sums in f32 in another order
-        for ((name, apart), (_, joined)) in figures(false).into_iter().zip(figures(true)) {
+        for ((name, apart), (_, joined)) in figures(false, false).into_iter().zip(figures(true, false)) {
             assert!((apart - joined).abs() < 1e-5 * (1.0 + apart.abs()), "{name}: {apart} {joined}");
         }
     }

@@ -77,6 +77,16 @@ fn bad_files() {
             ("pretrain ids.csv --out x", 3, &["ids.csv:3:1: id `a` was used on line 2 already", "hint: "]),
             ("pretrain missing.csv --out x", 3, &["cannot read `missing.csv`", "hint: check the path"]),
             ("pretrain lengths.csv --out x", 3, &["sequences have 6 and 5 letters", "hint: align or trim"]),
+            (
+                "pretrain t.csv --dim 4096 --layers 64 --out x",
+                6,
+                &[
+                    "`pretrain` needs about ",
+                    " GB of memory (weights and gradients ",
+                    " are free",
+                    "hint: use --recompute",
+                ],
+            ),
             ("pretrain t.csv --out x --value-below -9", 3, &["no sequences are left", "hint: check --value-below"]),
             ("design no-values.csv --out x", 3, &["no-values.csv", "value"]),
             ("design lengths.csv --out x", 3, &["sequences have 6 and 5 letters"]),

@@ -5,13 +5,14 @@ use super::settings::Plan;
 use crate::cli::certify::{Base, Verdict, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
+use crate::cli::memory;
 use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
 use crate::diffusion::fingerprint;
 use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
-use crate::finetune::{Finetuning, SequenceTerminal};
+use crate::finetune::{Finetuning, SequenceTerminal, Walked};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
@@ -118,6 +119,25 @@ impl Training for Watched<'_, '_> {
 }
 
 impl Job<'_> {
+    /// Blocks of steps whose activations are kept: those that fit into a quarter of the memory that is free.
+    ///
+    /// # Errors
+    /// When the run does not fit even without any.
+    fn keep(&self, context: &Context) -> Result<usize> {
+        if !self.prior.device().is_cpu() {
+            return Ok(0);
+        }
+        let (config, shape) = (&self.plan.finetune, self.prior.config());
+        let walked = Walked { steps: self.plan.chain.steps, hold: self.plan.chain.hold };
+        let need = config.footprint(shape, walked, context.threads, 0);
+        memory::check("finetune", need, "use fewer --threads, fewer --paths, or a smaller --control-dim")?;
+        if self.plan.recompute {
+            return Ok(0);
+        }
+        let free = memory::machine().1.unwrap_or(0);
+        Ok(config.fitting(shape, walked, context.threads, free / 4))
+    }
+
     /// Runs it, or goes on with it, or reads its outcome where it is complete.
     ///
     /// # Errors
@@ -132,6 +152,7 @@ impl Job<'_> {
         if let Some((_, key)) = self.base {
             info = info.with_version("base", key);
         }
+        let keep = self.keep(context)?;
         let mut folder = RunFolder::open(self.out, &info)?;
         if folder.is_finished() {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
@@ -145,7 +166,8 @@ impl Job<'_> {
         let table = wanted.then(|| Multilinear::tabulate(self.reward, letters, length, &pool)).transpose()?;
         let reward = table.as_ref().map_or(self.reward, |table| table as &dyn Reward);
         let terminal = SequenceTerminal::new(&chain, reward);
-        let mut training = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
+        let run = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
+        let mut training = run.keeping(keep);
         let mut watched = Watched {
             inner: &mut training,
             chain: &chain,

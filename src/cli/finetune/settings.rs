@@ -3,7 +3,7 @@
 use crate::cli::check::within;
 use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
-use crate::diffusion::{Grid, PriorConfig, SolverKind};
+use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
 use crate::finetune::{CONTROLS, ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
 use crate::reward::enumerable;
@@ -92,6 +92,11 @@ pub(in crate::cli) struct Tuning {
     /// Paths of the base chain behind log Z [default: 100000]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) base_paths: Option<usize>,
+    /// Compute the activations of whole paths twice instead of keeping what fits into a quarter of the free memory: less
+    /// memory, more time, the same bytes
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::cli) recompute: bool,
     /// Optimiser steps between two checkpoints [default: 100]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) tuning_checkpoint: Option<u64>,
@@ -107,6 +112,8 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) finetune: FinetuneConfig,
     pub(in crate::cli) certificate_paths: usize,
     pub(in crate::cli) base_paths: usize,
+    #[serde(skip)]
+    pub(in crate::cli) recompute: bool,
     #[serde(skip)]
     pub(in crate::cli) checkpoint: u64,
 }
@@ -147,6 +154,7 @@ impl Tuning {
         config.alpha = self.alpha.unwrap_or(config.alpha);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
         config.batch = within("paths", self.paths.unwrap_or(config.batch), 1..=1 << 20)?;
+        config.shard = config.shard.min(shard_rows(prior.length));
         if config.control.kind != ControlKind::ProductMixture {
             (config.learning_rate, config.ramp_short) = (5e-3, 0.0);
         }
@@ -173,6 +181,7 @@ impl Tuning {
             finetune: config,
             certificate_paths: within("certificate-paths", self.certificate_paths.unwrap_or(20_000), 100..=50_000_000)?,
             base_paths: within("base-paths", self.base_paths.unwrap_or(100_000), 100..=100_000_000)?,
+            recompute: self.recompute,
             checkpoint: within("tuning-checkpoint", self.tuning_checkpoint.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?,
         })
     }

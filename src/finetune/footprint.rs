@@ -1,0 +1,118 @@
+//! Memory of a fine-tuning run, before it starts.
+
+use super::{ControlConfig, ControlKind, FinetuneConfig};
+use crate::diffusion::{DenoiserConfig, PriorConfig};
+use crate::nn::Footprint;
+
+/// What a chain's length is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Walked {
+    /// Steps, K.
+    pub steps: usize,
+    /// Steps between two calls of the networks.
+    pub hold: usize,
+}
+
+impl FinetuneConfig {
+    /// Memory of training on so many threads, keeping the activations of `keep` blocks of steps.
+    #[must_use]
+    pub fn footprint(&self, prior: &PriorConfig, walked: Walked, threads: usize, keep: usize) -> Footprint {
+        let (rows, state) = (self.shard.min(self.batch) as u64, (prior.length * prior.embedding_dim) as u64);
+        let blocks = walked.steps.div_ceil(walked.hold.max(1));
+        // a stretch is walked by itself; two blocks of it are kept
+        let (graphs, walked_blocks) = match self.lookahead {
+            Some(steps) => (2, steps.div_ceil(walked.hold.max(1))),
+            None => (keep.clamp(1, blocks.max(1)), blocks),
+        };
+        let activations = rows.saturating_mul(graphs as u64).saturating_mul(self.graph(prior, walked.hold))
+            + self.control.scratch(prior);
+        let paths = rows * state * (walked_blocks * (walked.hold + 2)) as u64;
+        let weights = self.control.weights(prior);
+        Footprint::of_training(weights, self.batch.div_ceil(rows.max(1) as usize), threads, activations, paths)
+    }
+
+    /// The most blocks of steps whose activations fit into so many bytes.
+    #[must_use]
+    pub fn fitting(&self, prior: &PriorConfig, walked: Walked, threads: usize, bytes: u64) -> usize {
+        let blocks = walked.steps.div_ceil(walked.hold.max(1));
+        let fits = |keep: &usize| self.footprint(prior, walked, threads, *keep).total() <= bytes;
+        (2..=blocks).rev().find(fits).unwrap_or(0)
+    }
+
+    /// Numbers in the graph of one block of steps of one path.
+    fn graph(&self, prior: &PriorConfig, hold: usize) -> u64 {
+        let (length, embedding, letters) = (prior.length, prior.embedding_dim, prior.letters.len());
+        let tokens = (length * (embedding + letters)) as u64;
+        let control = match self.control.kind {
+            ControlKind::Transformer => self.control.network().activations(length, embedding, letters, false),
+            ControlKind::Mlp => (8 * self.control.dim * (self.control.layers + 1)) as u64 + 3 * tokens,
+            // beliefs before and after the tilt of every step
+            ControlKind::ProductMixture => (hold * 2 * length * letters) as u64,
+        };
+        // evidence, context and beliefs, each with its gradient
+        prior.denoiser.activations(length, embedding, letters, false) + control + 12 * tokens
+    }
+}
+
+impl ControlConfig {
+    fn network(&self) -> DenoiserConfig {
+        DenoiserConfig { dim: self.dim, layers: self.layers, heads: self.heads }
+    }
+
+    /// Numbers that a shard needs whatever its rows.
+    fn scratch(&self, prior: &PriorConfig) -> u64 {
+        match self.kind {
+            // logits, factors and their gradients, in both orders
+            ControlKind::ProductMixture => 8 * self.weights(prior),
+            ControlKind::Mlp | ControlKind::Transformer => 0,
+        }
+    }
+
+    /// Weights of the control.
+    fn weights(&self, prior: &PriorConfig) -> u64 {
+        let (length, embedding, letters) = (prior.length, prior.embedding_dim, prior.letters.len());
+        let dim = self.dim as u64;
+        match self.kind {
+            ControlKind::Transformer => self.network().weights(length, embedding, letters),
+            ControlKind::Mlp => {
+                let ends = (length * (embedding + 2 * letters)) as u64;
+                dim * (ends + 2 * dim) + self.layers as u64 * 3 * dim * dim
+            }
+            ControlKind::ProductMixture => dim * (length * letters + 1) as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::Alphabet;
+
+    #[test]
+    fn keeping_costs_memory_and_as_many_blocks_are_kept_as_fit() {
+        let prior = PriorConfig::new(&Alphabet::protein(), 60);
+        let config = FinetuneConfig { batch: 64, shard: 16, ..FinetuneConfig::default() };
+        let walked = Walked { steps: 64, hold: 4 };
+        let total = |keep| config.footprint(&prior, walked, 4, keep).total();
+        assert!(total(16) > 8 * (total(2) - total(1)) && total(16) == total(99) && total(0) == total(1));
+        for keep in [2, 9, 16] {
+            assert_eq!(config.fitting(&prior, walked, 4, total(keep)), keep);
+        }
+        assert_eq!(config.fitting(&prior, walked, 4, 0), 0);
+    }
+
+    #[test]
+    fn the_weights_of_a_mixture_and_a_transformer_are_counted_exactly() {
+        use crate::diffusion::{DiffusionChain, Grid, Prior, SolverKind};
+        use crate::finetune::TokenControl;
+        use crate::nn::check;
+        let shape = PriorConfig::new(&Alphabet::dna(), 5);
+        let prior = Prior::new(&shape, &check::params_f32()).unwrap();
+        let chain = DiffusionChain::new(std::sync::Arc::new(prior), 4, 2, Grid::Time, SolverKind::Ancestral).unwrap();
+        for kind in [ControlKind::ProductMixture, ControlKind::Transformer] {
+            let (config, params) = (ControlConfig { kind, dim: 8, layers: 1, heads: 2 }, check::params_f32());
+            TokenControl::new(&chain, &config, &params).unwrap();
+            assert_eq!(config.weights(&shape), params.count() as u64);
+        }
+    }
+}
