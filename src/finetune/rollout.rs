@@ -1,12 +1,13 @@
 //! Walking a chain, with or without control.
 
 use super::Control;
-use super::walk::Walker;
-use crate::diffusion::{Chain, shard_rows};
+use super::walk::{Walk, Walker};
+use crate::diffusion::{Chain, Memory, shard_rows};
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
+use std::ops::Range;
 
 /// Standard normal draws in the shape of `rows` states of a chain.
 ///
@@ -17,6 +18,36 @@ pub(super) fn noise(chain: &dyn Chain, rows: usize, rng: &mut Rng) -> Result<Ten
     shape.extend(chain.shape());
     let values = rng.normals(shape.iter().product());
     Ok(Tensor::from_vec(values, shape, chain.device())?.to_dtype(chain.dtype())?)
+}
+
+/// Noise of the steps of one block, (steps, B, …).
+pub(super) fn draws(chain: &dyn Chain, block: Range<usize>, rows: usize, rng: &mut Rng) -> Result<Tensor> {
+    let draws: Vec<Tensor> = block.map(|_| noise(chain, rows, rng)).collect::<Result<_>>()?;
+    Ok(Tensor::stack(&draws, 0)?)
+}
+
+/// Sums along paths, per row.
+pub(super) struct Sums {
+    pub(super) log_ratio: Vec<f64>,
+    pub(super) cost: Vec<f64>,
+}
+
+impl Sums {
+    pub(super) fn new(rows: usize) -> Self {
+        Self { log_ratio: vec![0.0; rows], cost: vec![0.0; rows] }
+    }
+
+    /// Adds those of one block.
+    pub(super) fn add(&mut self, walk: &Walk) -> Result<()> {
+        if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
+            let pairs = per_row(squares)?.into_iter().zip(per_row(products)?);
+            for ((log_ratio, cost), (square, product)) in self.log_ratio.iter_mut().zip(&mut self.cost).zip(pairs) {
+                *cost += square;
+                *log_ratio += product + square;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Numbers of a (B,) tensor in f64.
@@ -54,20 +85,13 @@ impl Rollout {
         let mut rng = seed.rng();
         let mut x = chain.start(&noise(chain, rows, &mut rng)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
-        let (mut log_ratio, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
+        let mut sums = Sums::new(rows);
         let walker = Walker { chain, control, held: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
-            let draws: Vec<Tensor> = block.clone().map(|_| noise(chain, rows, &mut rng)).collect::<Result<_>>()?;
-            let draws = Tensor::stack(&draws, 0)?;
-            let walk = walker.walk(block, &x, &draws)?;
-            if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
-                let (squares, products) = (per_row(squares)?, per_row(products)?);
-                for row in 0..rows {
-                    cost[row] += squares[row];
-                    log_ratio[row] += products[row] + squares[row];
-                }
-            }
+            let draws = draws(chain, block.clone(), rows, &mut rng)?;
+            let walk = walker.walk(block, &x, &draws, Memory::default())?;
+            sums.add(&walk)?;
             if keep {
                 states.push(x);
                 noises.push(draws);
@@ -75,7 +99,7 @@ impl Rollout {
             x = walk.x.detach();
         }
         states.push(x);
-        Ok(Self { states, noises, log_ratio, cost })
+        Ok(Self { states, noises, log_ratio: sums.log_ratio, cost: sums.cost })
     }
 
     /// The final states.
