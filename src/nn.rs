@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod conv;
 mod ema;
+mod embedding;
 mod grad;
 mod host;
 mod kernel;
@@ -31,6 +32,7 @@ pub use activation::{gelu, softmax};
 pub use attention::SelfAttention;
 pub use conv::Conv1d;
 pub use ema::Ema;
+pub use embedding::embedding;
 pub use grad::{Gradients, gradients, gradients_with};
 #[doc(hidden)]
 pub use kernel::composed;
