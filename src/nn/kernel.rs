@@ -19,11 +19,14 @@ mod gate;
 mod gelu;
 mod linear;
 mod matmul;
+mod mixture;
 mod mixture_walk;
 mod norm;
 mod product_mixture;
 mod simd;
 mod softmax;
+#[cfg(test)]
+mod walks;
 
 pub(crate) use adamw::{Rates, adamw};
 pub(crate) use attention::attention;
