@@ -9,6 +9,9 @@ pub mod algorithms {}
 #[doc = include_str!("doc/finetuning-log.md")]
 pub mod finetuning_log {}
 
+#[doc = include_str!("doc/engine-log.md")]
+pub mod engine_log {}
+
 #[doc = include_str!("doc/changelog.md")]
 pub mod changelog {}
 

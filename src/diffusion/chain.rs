@@ -169,7 +169,23 @@ impl DiffusionChain {
     /// # Errors
     /// When the shapes do not fit.
     pub fn read(&self, k: usize, x: &Tensor) -> Result<Tensor> {
-        self.prior.belief(x, &self.log_snrs[k..=k])
+        self.read_from(k, x, &mut Memory::default())
+    }
+
+    /// As [`read`](Self::read) with the context logits of `memory`, which are found and left there where it has none.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn read_from(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Tensor> {
+        let level = &self.log_snrs[k..=k];
+        let local = self.prior.local(x, level)?;
+        let context = match memory.context.take() {
+            Some(held) => held,
+            None => self.prior.context(x, &local, level)?,
+        };
+        let belief = (local + &context)?;
+        memory.context = Some(context);
+        Ok(belief)
     }
 
     /// The first block boundary at or after a log signal-to-noise ratio, as a number of steps.
@@ -206,14 +222,7 @@ impl Chain for DiffusionChain {
     }
 
     fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move> {
-        let level = &self.log_snrs[k..=k];
-        let local = self.prior.local(x, level)?;
-        let context = match memory.context.take() {
-            Some(held) => held,
-            None => self.prior.context(x, &local, level)?,
-        };
-        let belief = (local + &context)?;
-        memory.context = Some(context);
+        let belief = self.read_from(k, x, memory)?;
         let Coefficients { keep, predict, std } = self.coefficients[k];
         let mean = ((x * keep)? + (self.prior.estimate(&belief)? * predict)?)?;
         Ok(Move { mean, std, belief: Some(belief) })

@@ -1,7 +1,7 @@
 //! Between letters and points.
 
 use crate::error::{Error, Result};
-use crate::nn::{Init, Params, exact_product};
+use crate::nn::{Init, Params, embedding, exact_product};
 use crate::sequence::{Alphabet, Sequence};
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ impl Codec {
     /// # Errors
     /// When an id is not below V.
     pub fn embed(&self, ids: &Tensor, batch: usize) -> Result<Tensor> {
-        let points = self.table.index_select(ids, 0)?;
+        let points = embedding(&self.table, ids)?;
         let (rows, dim) = points.dims2()?;
         Ok(points.reshape((batch, rows / batch, dim))?)
     }

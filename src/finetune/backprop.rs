@@ -1,13 +1,15 @@
 //! Back-propagation through the sampler.
 
-use super::rollout::{Draw, Rollout};
-use super::walk::Walker;
+use super::rollout::{Draw, Noise, Sums};
+use super::walk::{Walk, Walker};
 use super::{Control, Problem};
+use crate::diffusion::Memory;
 use crate::error::{Error, Result};
 use crate::nn::{Gradients, gradients_with};
 use crate::random::Seed;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Which unbiased gradient of the divergence is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,17 +24,22 @@ pub enum Estimator {
     Landing,
 }
 
-/// Gradient of J by reverse-mode differentiation through the whole chain, the graph of one block of steps at a time.
+/// Blocks of a stretch whose graphs are always kept from its forward walk.
+const KEPT: usize = 2;
+
+/// Gradient of J by reverse-mode differentiation through the whole chain, one block's graph at a time.
 ///
-/// The forward walk keeps states and noise, and the graphs of the last [`keep`](Self::keep) blocks of steps; those of the others
-/// are built again from their first state (gradient checkpointing by recomputation), one at a time.
-///
-/// With `g` the gradient with respect to x_{k+1}:
+/// The path is walked a stretch at a time: all of it, unless `lookahead` cuts it. Within a stretch the reverse walk follows,
+/// with `g` the gradient with respect to x_{k+1}:
 ///
 /// ```text
 /// A_k(θ, x) = g·(m_k(x) + s_k u_θ(x)) + c ½|u_θ(x)|² + c u_θ̄(x)·ε_k     (θ̄ = θ held fixed; last term: Landing)
 /// ∂J/∂θ −= ∂A_k/∂θ,   g ← ∂A_k/∂x
 /// ```
+/// The forward walk keeps states and noise, and the graphs of a stretch's last two blocks, or of as many as [`keep`](Self::keep)
+/// says; the reverse walk builds those of the others again from their first state (gradient checkpointing by recomputation),
+/// one at a time. Nothing is differentiated by a stretch's first state, whose gradient nobody wants.
+///
 /// Algorithm 2.6 of the neural-SDE solver of ELEGANT (Uehara et al. 2024, arXiv 2402.15194); departures: the discrete
 /// chain's own Gaussian steps instead of Euler's, and [`Estimator::Landing`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,8 +55,8 @@ pub struct BackProp {
     /// the rest of the path's. Far less noise; unbiased at the optimum where values are exact, else an approximation, whose
     /// price the certificate measures.
     pub lookahead: Option<usize>,
-    /// Blocks of steps whose activations are kept on the way there, as many as there is memory for: the others are computed
-    /// twice. The gradient is the same in every byte.
+    /// Blocks of a stretch whose activations are kept on the way there, two at least and as many as there is memory for: the
+    /// others are computed twice. The gradient is the same in every byte.
     pub keep: usize,
 }
 
@@ -75,8 +82,8 @@ impl BackProp {
     /// When a tensor operation fails.
     ///
     /// # Cost
-    /// Nothing is read back from a device. Two evaluations of base and control per block and row, one where activations are kept,
-    /// and one reverse pass (with Landing one more evaluation of the control).
+    /// Each block is walked once where its graph is kept, else twice, and once in reverse; each stretch ends in a value and its
+    /// gradient. Nothing is read back from a device.
     pub fn gradient(
         &self,
         problem: &Problem<'_>,
@@ -104,64 +111,105 @@ impl BackProp {
             Some(alpha) => (share / alpha, share),
             None => (share, 0.0),
         };
-        let value = |k: usize, x: &Tensor| -> Result<(Tensor, Tensor)> {
-            let x = Var::from_tensor(x)?;
-            let value = problem.terminal.value(k, x.as_tensor(), problem.alpha)?;
-            let (_, mut inputs) = gradients_with(&(value.sum_all()? * -reward_weight)?, &[], &[&x])?;
-            Ok((value, inputs.remove(0)))
-        };
+        let length = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block)).max(1);
+        let keep = self.keep.max(KEPT);
         let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
         let walker = Walker { chain, control: Some(control), held };
-        let ahead = Walker { control: Some(frozen), held: None, ..walker };
-        let mut kept = Vec::new();
-        let mut rollout = Rollout::draw_from(chain, batch.steps, draws, true, |steps, x, noise| {
-            if (batch.steps - steps.start).div_ceil(block) > self.keep {
-                return ahead.walk(steps, x, noise);
-            }
-            let start = Var::from_tensor(x)?;
-            let walk = walker.walk(steps, start.as_tensor(), noise)?;
-            kept.push((start, walk.clone()));
-            Ok(walk)
-        })?;
-        let (last_value, mut adjoint) = value(batch.steps, rollout.last())?;
-        let stretch = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block));
+        let scout = Walker { control: Some(frozen), held: None, ..walker };
+        let mut noises = Noise::new(chain, draws);
+        let mut x = chain.start(&noises.next(1)?.squeeze(0)?)?;
+        let mut sums = Sums::new(noises.rows(), chain)?;
+        let mut known = Memory::default();
         let mut total: Option<Gradients> = None;
-        let mut after = rollout.states.pop();
-        for first in (0..batch.steps).step_by(block).rev() {
-            let last = (first + block).min(batch.steps);
-            if self.truncate.is_some_and(|kept| last + kept <= batch.steps) {
-                adjoint = adjoint.zeros_like()?;
+        let mut last_value = None;
+        let mut from = 0;
+        while from < batch.steps {
+            // stretches are counted from the end of the path
+            let to = batch.steps - (batch.steps - from - 1) / length * length;
+            let mut parts: Vec<Part> = Vec::with_capacity((to - from).div_ceil(block));
+            for first in (from..to).step_by(block) {
+                let steps = first..(first + block).min(to);
+                let noise = noises.next(steps.len())?;
+                let kept = (to - first).div_ceil(block) <= keep;
+                let start =
+                    if first > from { Start::Inner(Var::from_tensor(&x)?) } else { Start::First(x, known.clone()) };
+                let ahead = if kept { walker } else { scout };
+                let walk = ahead.walk(steps.clone(), start.state(), &noise, start.memory())?;
+                sums.add(&walk)?;
+                x = walk.x.detach();
+                parts.push(Part { steps, start, noise, walk: kept.then_some(walk) });
             }
-            if let Some(after) = after.filter(|_| last != batch.steps && (batch.steps - last).is_multiple_of(stretch)) {
-                adjoint = value(last, &after)?.1;
-            }
-            let Some(state) = rollout.states.pop() else { break };
-            let Some(noise) = rollout.noises.pop() else { break };
-            let (start, walk) = if let Some(kept) = kept.pop() {
-                kept
-            } else {
-                let start = Var::from_tensor(&state)?;
-                let walk = walker.walk(first..last, start.as_tensor(), &noise)?;
-                (start, walk)
-            };
-            after = Some(state);
-            let mut local = (walk.x * &adjoint)?.sum_all()?;
-            if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {
-                if walker.held.is_some() {
-                    price = (price + product)?;
+            let end = Var::from_tensor(&x)?;
+            known = Memory::default();
+            let value = problem.terminal.value_at(to, end.as_tensor(), problem.alpha, &mut known)?;
+            let loss = (value.sum_all()? * -reward_weight)?;
+            let mut adjoint = gradients_with(&loss, &[], &[&end])?.1.remove(0);
+            known.context = known.context.map(|context| context.detach());
+            last_value = Some(value.detach());
+            for Part { steps, start, noise, walk } in parts.into_iter().rev() {
+                let (last, is_cut) = (steps.end, self.truncate.is_some_and(|kept| steps.end + kept <= batch.steps));
+                if is_cut && last != to {
+                    adjoint = adjoint.zeros_like()?;
                 }
-                local = (local + (price.sum_all()? * cost_weight)?)?;
+                let walk = match walk {
+                    Some(walk) => walk,
+                    None => walker.walk(steps, start.state(), &noise, start.memory())?,
+                };
+                let mut local = (walk.x * &adjoint)?.sum_all()?;
+                if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {
+                    if walker.held.is_some() {
+                        price = (price + product)?;
+                    }
+                    local = (local + (price.sum_all()? * cost_weight)?)?;
+                }
+                let inputs: &[&Var] = if let Start::Inner(x) = &start { &[x] } else { &[] };
+                let (gradients, of_start) = gradients_with(&local, vars, inputs)?;
+                if let Some(of_start) = of_start.into_iter().next() {
+                    adjoint = of_start;
+                }
+                match &mut total {
+                    None => total = Some(gradients),
+                    Some(total) => total.add(gradients)?,
+                }
             }
-            let (gradients, mut inputs) = gradients_with(&local, vars, &[&start])?;
-            adjoint = inputs.remove(0);
-            match &mut total {
-                None => total = Some(gradients),
-                Some(total) => total.add(gradients)?,
-            }
+            from = to;
         }
-        let gradients = total.ok_or_else(|| Error::usage("a path needs at least one step"))?;
-        let value = last_value.detach();
-        Ok(ShardGradient { gradients, value, log_ratio: rollout.log_ratio, cost: rollout.cost })
+        let (Some(gradients), Some(value)) = (total, last_value) else {
+            return Err(Error::usage("a path needs at least one step"));
+        };
+        Ok(ShardGradient { gradients, value, log_ratio: sums.log_ratio, cost: sums.cost })
+    }
+}
+
+/// A block on its way from the forward to the reverse walk.
+struct Part {
+    steps: Range<usize>,
+    start: Start,
+    noise: Tensor,
+    walk: Option<Walk>,
+}
+
+/// The state that a block starts from.
+enum Start {
+    /// That of a stretch, by which nothing is differentiated, and what is known of it.
+    First(Tensor, Memory),
+    /// One inside a stretch.
+    Inner(Var),
+}
+
+impl Start {
+    fn state(&self) -> &Tensor {
+        match self {
+            Self::First(x, _) => x,
+            Self::Inner(x) => x.as_tensor(),
+        }
+    }
+
+    fn memory(&self) -> Memory {
+        match self {
+            Self::First(_, memory) => memory.clone(),
+            Self::Inner(_) => Memory::default(),
+        }
     }
 }
 

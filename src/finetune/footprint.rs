@@ -22,7 +22,7 @@ impl FinetuneConfig {
         // a stretch is walked by itself; two blocks of it are kept
         let (graphs, walked_blocks) = match self.lookahead {
             Some(steps) => (2, steps.div_ceil(walked.hold.max(1))),
-            None => (keep.clamp(1, blocks.max(1)), blocks),
+            None => (keep.max(2).min(blocks.max(1)), blocks),
         };
         let activations = rows.saturating_mul(graphs as u64).saturating_mul(self.graph(prior, walked.hold))
             + self.control.scratch(prior);
@@ -36,7 +36,7 @@ impl FinetuneConfig {
     pub fn fitting(&self, prior: &PriorConfig, walked: Walked, threads: usize, bytes: u64) -> usize {
         let blocks = walked.steps.div_ceil(walked.hold.max(1));
         let fits = |keep: &usize| self.footprint(prior, walked, threads, *keep).total() <= bytes;
-        (2..=blocks).rev().find(fits).unwrap_or(0)
+        (3..=blocks).rev().find(fits).unwrap_or(0)
     }
 
     /// Numbers in the graph of one block of steps of one path.
@@ -94,8 +94,8 @@ mod tests {
         let config = FinetuneConfig { batch: 64, shard: 16, ..FinetuneConfig::default() };
         let walked = Walked { steps: 64, hold: 4 };
         let total = |keep| config.footprint(&prior, walked, 4, keep).total();
-        assert!(total(16) > 8 * (total(2) - total(1)) && total(16) == total(99) && total(0) == total(1));
-        for keep in [2, 9, 16] {
+        assert!(total(16) > 8 * (total(3) - total(2)) && total(16) == total(99) && total(0) == total(2));
+        for keep in [3, 9, 16] {
             assert_eq!(config.fitting(&prior, walked, 4, total(keep)), keep);
         }
         assert_eq!(config.fitting(&prior, walked, 4, 0), 0);

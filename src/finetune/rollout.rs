@@ -2,29 +2,32 @@
 
 use super::Control;
 use super::walk::{Walk, Walker};
-use crate::diffusion::{Chain, shard_rows};
+use crate::diffusion::{Chain, Memory, shard_rows};
 use crate::error::Result;
 use crate::nn::{Pool, read as read_back};
 use crate::random::{Rng, Seed};
 use candle_core::{DType, Tensor};
-use std::ops::Range;
 
 /// Where the noise of consecutive rows comes from: a seed, and how many rows are its.
 pub(super) type Draw = (Seed, usize);
 
 /// Generators of a batch, each of some rows.
-struct Noise<'a> {
+pub(super) struct Noise<'a> {
     chain: &'a dyn Chain,
     parts: Vec<(Rng, usize)>,
 }
 
-impl Noise<'_> {
-    fn rows(&self) -> usize {
+impl<'a> Noise<'a> {
+    pub(super) fn new(chain: &'a dyn Chain, draws: &[Draw]) -> Self {
+        Self { chain, parts: draws.iter().map(|(seed, rows)| (seed.rng(), *rows)).collect() }
+    }
+
+    pub(super) fn rows(&self) -> usize {
         self.parts.iter().map(|(_, rows)| rows).sum()
     }
 
     /// Standard normal draws (steps, B, …), put together on the host: each generator gives its rows of all steps in turn.
-    fn next(&mut self, steps: usize) -> Result<Tensor> {
+    pub(super) fn next(&mut self, steps: usize) -> Result<Tensor> {
         let state = self.chain.shape();
         let (each, rows) = (state.iter().product::<usize>(), self.rows());
         let mut drawn: Vec<Vec<f32>> =
@@ -40,6 +43,29 @@ impl Noise<'_> {
         };
         let shape = [vec![steps, rows], state].concat();
         Ok(Tensor::from_vec(values, shape, self.chain.device())?.to_dtype(self.chain.dtype())?)
+    }
+}
+
+/// Sums along paths, (B,), in f64.
+pub(super) struct Sums {
+    pub(super) log_ratio: Tensor,
+    pub(super) cost: Tensor,
+}
+
+impl Sums {
+    pub(super) fn new(rows: usize, chain: &dyn Chain) -> Result<Self> {
+        let cost = Tensor::zeros(rows, DType::F64, chain.device())?;
+        Ok(Self { log_ratio: cost.clone(), cost })
+    }
+
+    /// Adds those of one block.
+    pub(super) fn add(&mut self, walk: &Walk) -> Result<()> {
+        if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
+            let squares = squares.detach().to_dtype(DType::F64)?;
+            self.cost = (&self.cost + &squares)?;
+            self.log_ratio = (&self.log_ratio + (products.detach().to_dtype(DType::F64)? + squares)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -70,34 +96,16 @@ impl Rollout {
         seed: Seed,
         keep: bool,
     ) -> Result<Self> {
-        let walker = Walker { chain, control, held: None };
-        Self::draw_from(chain, steps, &[(seed, rows)], keep, |steps, x, noise| walker.walk(steps, x, noise))
-    }
-
-    /// As [`draw`](Self::draw), with rows from several seeds, whose paths are those that each seed alone gives, and with blocks of
-    /// steps that `walk` takes.
-    pub(super) fn draw_from(
-        chain: &dyn Chain,
-        steps: usize,
-        draws: &[Draw],
-        keep: bool,
-        mut walk: impl FnMut(Range<usize>, &Tensor, &Tensor) -> Result<Walk>,
-    ) -> Result<Self> {
-        let mut noise = Noise { chain, parts: draws.iter().map(|(seed, rows)| (seed.rng(), *rows)).collect() };
-        let rows = noise.rows();
+        let mut noise = Noise::new(chain, &[(seed, rows)]);
         let mut x = chain.start(&noise.next(1)?.squeeze(0)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
-        let mut cost = Tensor::zeros(rows, DType::F64, chain.device())?;
-        let mut log_ratio = cost.clone();
+        let mut sums = Sums::new(rows, chain)?;
+        let walker = Walker { chain, control, held: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
             let draws = noise.next(block.len())?;
-            let walk = walk(block, &x, &draws)?;
-            if let (Some(squares), Some(products)) = (&walk.cost, &walk.product) {
-                let squares = squares.detach().to_dtype(DType::F64)?;
-                cost = (cost + &squares)?;
-                log_ratio = (log_ratio + (products.detach().to_dtype(DType::F64)? + squares)?)?;
-            }
+            let walk = walker.walk(block, &x, &draws, Memory::default())?;
+            sums.add(&walk)?;
             if keep {
                 states.push(x);
                 noises.push(draws);
@@ -105,7 +113,7 @@ impl Rollout {
             x = walk.x.detach();
         }
         states.push(x);
-        Ok(Self { states, noises, log_ratio, cost })
+        Ok(Self { states, noises, log_ratio: sums.log_ratio, cost: sums.cost })
     }
 
     /// The final states.

@@ -1,6 +1,6 @@
 //! The reward of a final state.
 
-use crate::diffusion::DiffusionChain;
+use crate::diffusion::{DiffusionChain, Memory};
 use crate::error::Result;
 use crate::nn::softmax;
 use crate::reward::Reward;
@@ -22,6 +22,16 @@ pub trait Terminal: Send + Sync {
     fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
         let _ = alpha;
         self.reward(k, x)
+    }
+
+    /// As [`value`](Self::value); what was worked out on the way that a block from these states would work out again is left in
+    /// `memory`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn value_at(&self, k: usize, x: &Tensor, alpha: Option<f64>, memory: &mut Memory) -> Result<Tensor> {
+        let _ = memory;
+        self.value(k, x, alpha)
     }
 }
 
@@ -49,7 +59,11 @@ impl Terminal for SequenceTerminal<'_> {
     }
 
     fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
-        let probs = softmax(&self.chain.read(k, x)?)?;
+        self.value_at(k, x, alpha, &mut Memory::default())
+    }
+
+    fn value_at(&self, k: usize, x: &Tensor, alpha: Option<f64>, memory: &mut Memory) -> Result<Tensor> {
+        let probs = softmax(&self.chain.read_from(k, x, memory)?)?;
         let soft = alpha.map_or(Ok(None), |alpha| self.reward.soft_value(&probs, alpha))?;
         soft.map_or_else(|| self.reward.reward(&probs), Ok)
     }

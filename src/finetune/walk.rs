@@ -27,9 +27,8 @@ pub(super) struct Walker<'a> {
 }
 
 impl Walker<'_> {
-    /// Walks the steps of one block; `noise` is (steps, B, …).
-    pub(super) fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor) -> Result<Walk> {
-        let mut memory = Memory::default();
+    /// Walks the steps of one block; `noise` is (steps, B, …), and `memory` what is known of the block's first state.
+    pub(super) fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
         let base = self.chain.advance(steps.start, x, &mut memory)?;
         let change = |control: Option<&dyn Control>| -> Result<Option<Change>> {
             control.map_or(Ok(None), |control| control.change(steps.clone(), x, &base))
@@ -47,11 +46,11 @@ impl Walker<'_> {
                 return Ok(Walk { x: end, cost: column(0)?, product: column(1)? });
             }
         }
-        self.walk_by_steps(steps, x, noise)
+        self.walk_by_steps(steps, x, noise, memory)
     }
 
-    fn walk_by_steps(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor) -> Result<Walk> {
-        let (mut memory, mut held_memory) = (Memory::default(), Memory::default());
+    fn walk_by_steps(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
+        let mut held_memory = Memory::default();
         let mut walk = Walk { x: x.clone(), cost: None, product: None };
         let per_row = |values: Tensor| -> Result<Tensor> { Ok(values.flatten_from(1)?.sum(1)?) };
         let add = |sum: &mut Option<Tensor>, more: Tensor| -> Result<()> {
@@ -118,7 +117,7 @@ mod tests {
             for twin in [None, Some(&held as &dyn Control)] {
                 let walker = Walker { chain: &chain, control: Some(&control), held: twin };
                 check::layer_against_composed(&params, &[check::normal_f32(4, &[7, 5, 4])], |x| {
-                    let walk = walker.walk(3..6, &x[0], &noise)?;
+                    let walk = walker.walk(3..6, &x[0], &noise, Memory::default())?;
                     let rows = [
                         walk.x.flatten_from(1)?,
                         walk.cost.unwrap().unsqueeze(1)?,

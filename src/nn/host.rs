@@ -1,7 +1,7 @@
 //! Numbers of tensors in main memory: without a copy where they lie there already, and in one transfer where they lie on
 //! a device.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Storage, Tensor};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,12 +36,21 @@ pub fn reads() -> usize {
     READS.load(Ordering::Relaxed)
 }
 
-/// Calls `read` on the numbers of a contiguous tensor of token ids on the CPU; `None` for any other tensor.
-pub(crate) fn with_u32<T>(tensor: &Tensor, read: impl FnOnce(&[u32]) -> T) -> Option<T> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::U32(values)), Some((start, end))) => Some(read(&values[start..end])),
-        _ => None,
+/// Token ids in main memory, all of which must be below `letters`; `None` for those on a device, which were checked where they
+/// were made.
+///
+/// # Errors
+/// When an id is `letters` or more.
+pub(crate) fn token_ids(ids: &Tensor, letters: usize) -> Result<Option<Vec<u32>>> {
+    let ids = ids.contiguous()?;
+    let (storage, layout) = ids.storage_and_layout();
+    let (Storage::Cpu(CpuStorage::U32(values)), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        return Ok(None);
+    };
+    let ids = &values[start..end];
+    match ids.iter().find(|id| **id as usize >= letters) {
+        Some(id) => Err(Error::data(format!("token id `{id}` is out of range; only ids below {letters} are accepted"))),
+        None => Ok(Some(ids.to_vec())),
     }
 }
 

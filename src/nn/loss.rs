@@ -1,6 +1,6 @@
 //! Cross-entropy.
 
-use super::host::with_u32;
+use super::host::token_ids;
 use super::kernel;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
@@ -33,13 +33,9 @@ pub fn cross_entropy(logits: &Tensor, ids: &Tensor) -> Result<Tensor> {
             ids.dims()
         )));
     }
-    let ids = ids.contiguous()?;
-    let stray = |list: &[u32]| list.iter().copied().find(|id| *id as usize >= letters);
-    if let Some(id) = with_u32(&ids, stray).flatten() {
-        return Err(Error::data(format!("token id `{id}` is out of range; only ids below {letters} are accepted")));
-    }
+    let list = token_ids(ids, letters)?;
     if kernel::fused(&[logits])
-        && let Some(list) = with_u32(&ids, <[u32]>::to_vec)
+        && let Some(list) = list
     {
         return Ok(kernel::cross_entropy(logits, list)?);
     }

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use seqtilt::nn::{
     AdamW, AdamWConfig, Block, Conv1d, Init, LayerNorm, Linear, Mlp, Params, Pool, SelfAttention, composed,
-    cross_entropy, gelu, gradients, softmax,
+    cross_entropy, embedding, gelu, gradients, softmax,
 };
 use seqtilt::{Result, Seed};
 use std::hint::black_box;
@@ -75,6 +75,14 @@ fn letters(c: &mut Criterion) {
     }
 }
 
+fn lookup(c: &mut Criterion) {
+    for (letters, width) in [(4, 4), (20, 16), (20, 128)] {
+        let ids = Tensor::from_vec((0..2048_u32).map(|i| i * i % letters).collect(), (256, 8), &Device::Cpu).unwrap();
+        let table = input(&[letters as usize, width]);
+        compare(c, &format!("embedding 256x8 of {letters}x{width}"), &params(), &table, |table| embedding(table, &ids));
+    }
+}
+
 fn block(c: &mut Criterion) {
     for (batch, length, dim) in [(64, 8, 64), (32, 8, 32), (64, 8, 128)] {
         let p = params();
@@ -111,6 +119,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(800));
-    targets = block, layers, letters, optimiser
+    targets = block, layers, letters, lookup, optimiser
 }
 criterion_main!(benches);

@@ -6,9 +6,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// Positions treated together, one in each lane of the vectors.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
-type Lane = [f32; LANES];
+pub(super) type Lane = [f32; LANES];
 
 /// Numbers of one step.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ dispatch!(pull_back => pull_back_body(
 
 /// Columns `first`.. of rows of `width` into lanes.
 #[inline(always)]
-fn load(lanes: &mut [Lane], rows: &[f32], width: usize, first: usize) {
+pub(super) fn load(lanes: &mut [Lane], rows: &[f32], width: usize, first: usize) {
     for (lane, row) in rows.chunks_exact(width).enumerate() {
         for (column, value) in lanes.iter_mut().zip(&row[first..]) {
             column[lane] = *value;
@@ -153,8 +153,13 @@ fn add_scaled<const F: bool>(sum: &mut Lane, factor: f32, a: &Lane) {
     }
 }
 
+dispatch!(
+    /// Softmax over the letters.
+    softmax => softmax_body(x: &mut [Lane])
+);
+
 #[inline(always)]
-fn softmax<const F: bool>(x: &mut [Lane]) {
+fn softmax_body<const F: bool>(x: &mut [Lane]) {
     let mut max = [f32::NEG_INFINITY; LANES];
     for row in x.iter() {
         for (max, x) in max.iter_mut().zip(row) {
@@ -175,9 +180,13 @@ fn softmax<const F: bool>(x: &mut [Lane]) {
     }
 }
 
-/// to[d] ← to[d] + Σ_v a[v] E[v, d]
+dispatch!(
+    /// to[d] ← to[d] + Σ_v a[v] E[v, d]
+    relax => relax_body(to: &mut [Lane], a: &[Lane], points: &[f32])
+);
+
 #[inline(always)]
-fn relax<const F: bool>(to: &mut [Lane], a: &[Lane], points: &[f32]) {
+fn relax_body<const F: bool>(to: &mut [Lane], a: &[Lane], points: &[f32]) {
     for (a, point) in a.iter().zip(points.chunks_exact(to.len())) {
         for (to, coordinate) in to.iter_mut().zip(point) {
             add_scaled::<F>(to, *coordinate, a);
@@ -185,9 +194,13 @@ fn relax<const F: bool>(to: &mut [Lane], a: &[Lane], points: &[f32]) {
     }
 }
 
-/// to[v] ← to[v] + factor Σ_d a[d] E[v, d]
+dispatch!(
+    /// to[v] ← to[v] + factor Σ_d a[d] E[v, d]
+    project => project_body(to: &mut [Lane], factor: f32, a: &[Lane], points: &[f32])
+);
+
 #[inline(always)]
-fn project<const F: bool>(to: &mut [Lane], factor: f32, a: &[Lane], points: &[f32]) {
+fn project_body<const F: bool>(to: &mut [Lane], factor: f32, a: &[Lane], points: &[f32]) {
     for (to, point) in to.iter_mut().zip(points.chunks_exact(a.len())) {
         for (a, coordinate) in a.iter().zip(point) {
             add_scaled::<F>(to, factor * coordinate, a);
@@ -228,16 +241,16 @@ fn walk_body<const F: bool>(
         for (index, step) in steps.iter().enumerate() {
             load(&mut epsilon, &noise[index * stride + first * dim..][..count * dim], dim, 0);
             p.copy_from_slice(&context);
-            project::<F>(&mut p, step.evidence, &state, points);
+            project(&mut p, step.evidence, &state, points);
             if groups > 1 {
                 for ((q, p), change) in q.iter_mut().zip(&p).zip(&change) {
                     for ((q, p), change) in q.iter_mut().zip(p).zip(change) {
                         *q = p + change;
                     }
                 }
-                softmax::<F>(&mut q);
+                softmax(&mut q);
             }
-            softmax::<F>(&mut p);
+            softmax(&mut p);
             if groups == 1 {
                 q.copy_from_slice(&p);
             }
@@ -252,7 +265,7 @@ fn walk_body<const F: bool>(
                 }
             }
             shift.fill([0.0; LANES]);
-            relax::<F>(&mut shift, &p, points);
+            relax(&mut shift, &p, points);
             let gain = step.predict / step.std;
             for (shift, epsilon) in shift.iter().zip(&epsilon) {
                 for (((shift, epsilon), square), product) in
@@ -264,7 +277,7 @@ fn walk_body<const F: bool>(
                 }
             }
             shift.fill([0.0; LANES]);
-            relax::<F>(&mut shift, &q, points);
+            relax(&mut shift, &q, points);
             for ((state, shift), epsilon) in state.iter_mut().zip(&shift).zip(&epsilon) {
                 for ((state, shift), epsilon) in state.iter_mut().zip(shift).zip(epsilon) {
                     *state = fma::<F>(step.keep, *state, fma::<F>(step.predict, *shift, step.std * epsilon));
@@ -279,9 +292,13 @@ fn walk_body<const F: bool>(
     }
 }
 
-/// logits' ← p (g − Σ p g)
+dispatch!(
+    /// logits' ← p (g − Σ p g)
+    softmax_chain => softmax_chain_body(g: &mut [Lane], p: &[Lane])
+);
+
 #[inline(always)]
-fn softmax_chain<const F: bool>(g: &mut [Lane], p: &[Lane]) {
+fn softmax_chain_body<const F: bool>(g: &mut [Lane], p: &[Lane]) {
     let mut mean = [0.0; LANES];
     for (g, p) in g.iter().zip(p) {
         for ((mean, g), p) in mean.iter_mut().zip(g).zip(p) {
@@ -296,7 +313,7 @@ fn softmax_chain<const F: bool>(g: &mut [Lane], p: &[Lane]) {
 }
 
 #[inline(always)]
-fn add(to: &mut [Lane], a: &[Lane]) {
+pub(super) fn add(to: &mut [Lane], a: &[Lane]) {
     for (to, a) in to.iter_mut().zip(a) {
         for (to, a) in to.iter_mut().zip(a) {
             *to += a;
@@ -348,7 +365,7 @@ fn pull_back_body<const F: bool>(
                     }
                 }
                 price.fill([0.0; LANES]);
-                relax::<F>(&mut price, &of_p, points);
+                relax(&mut price, &of_p, points);
                 // slopes of the price in the points of q and of its twin, and of all in the points of p
                 for ((price, pull), (adjoint, epsilon)) in
                     price.iter_mut().zip(&mut pull).zip(adjoint.iter().zip(&mut epsilon))
@@ -363,24 +380,24 @@ fn pull_back_body<const F: bool>(
                 of_p.fill([0.0; LANES]);
                 of_q.fill([0.0; LANES]);
                 of_twin.fill([0.0; LANES]);
-                project::<F>(&mut of_p, -1.0, &price, points);
-                project::<F>(&mut of_q, 1.0, &pull, points);
-                project::<F>(&mut of_twin, 1.0, &epsilon, points);
-                softmax_chain::<F>(&mut of_q, q);
-                softmax_chain::<F>(&mut of_twin, q);
+                project(&mut of_p, -1.0, &price, points);
+                project(&mut of_q, 1.0, &pull, points);
+                project(&mut of_twin, 1.0, &epsilon, points);
+                softmax_chain(&mut of_q, q);
+                softmax_chain(&mut of_twin, q);
                 add(&mut total[letters..2 * letters], &of_q);
                 add(&mut total[width - letters..], &of_twin);
             } else {
-                project::<F>(&mut of_p, step.predict, &adjoint, points);
+                project(&mut of_p, step.predict, &adjoint, points);
             }
-            softmax_chain::<F>(&mut of_p, p);
+            softmax_chain(&mut of_p, p);
             if groups > 1 {
                 add(&mut of_p, &of_q);
                 add(&mut of_p, &of_twin);
             }
             add(&mut total[..letters], &of_p);
             pull.fill([0.0; LANES]);
-            relax::<F>(&mut pull, &of_p, points);
+            relax(&mut pull, &of_p, points);
             for (adjoint, pull) in adjoint.iter_mut().zip(&pull) {
                 for (adjoint, pull) in adjoint.iter_mut().zip(pull) {
                     *adjoint = fma::<F>(step.keep, *adjoint, step.evidence * pull);

@@ -1,9 +1,9 @@
 //! Several steps of a chain under the tilt of a mixture of products, renewed at every step, as one operation.
 
 use super::arrays::{gradient, operand, result, values};
-use super::belief_walk::BeliefStep;
-use super::product_mixture::{Scratch, Sizes, exponentials, marginals, of_factors, of_probabilities, slopes, weigh};
-use super::simd::{dispatch, exp, fma};
+use super::belief_walk::{BeliefStep, LANES, Lane, add, load, project, relax, softmax, softmax_chain};
+use super::mixture::{Mixture, Scratch, Sizes, pull_back, weigh};
+use super::simd::{dispatch, fma, ln};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
@@ -68,8 +68,14 @@ impl All {
         self.mixture.length * self.dim
     }
 
-    fn belief(self) -> usize {
-        self.mixture.length * self.mixture.letters
+    /// Rows that are walked together: as many as fill a chunk of positions.
+    fn group(self) -> usize {
+        (LANES / self.mixture.length.max(1)).max(1)
+    }
+
+    /// Chunks of positions in a group.
+    fn chunks(self) -> usize {
+        (self.group() * self.mixture.length).div_ceil(LANES)
     }
 }
 
@@ -77,16 +83,15 @@ struct Op {
     walk: MixtureWalk,
     sizes: All,
     track: bool,
-    /// p and q of every row and step, for the backward pass.
-    kept: OnceLock<Vec<f32>>,
+    /// p and q of every step for the backward pass: (groups, steps, chunks, 2 V) lanes.
+    kept: OnceLock<Vec<Lane>>,
 }
 
 /// What both passes read.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
     input: &'a [f32],
-    factors: &'a [f32],
-    weights: &'a [f32],
+    mixture: &'a Mixture,
     noise: &'a [f32],
     points: &'a [f32],
     steps: &'a [BeliefStep],
@@ -109,11 +114,11 @@ impl CustomOp3 for Op {
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (noise, points) = (values(&self.walk.noise)?, values(&self.walk.points)?);
-        let given = self.given(operand(x, xl)?, operand(m, ml)?, operand(w, wl)?, &noise, &points);
+        let mixture = Mixture::new(operand(m, ml)?, operand(w, wl)?, self.sizes.mixture);
+        let given = self.given(operand(x, xl)?, &mixture, &noise, &points);
         let (batch, width) = (xl.dims()[0], self.sizes.state() + 2);
-        let mut rows = vec![0.0; batch * width];
-        let mut kept = vec![0.0; if self.track { batch * self.walk.steps.len() * 2 * self.sizes.belief() } else { 0 }];
-        forward(&mut rows, &mut kept, given);
+        let (mut rows, mut kept) = (vec![0.0; batch * width], Vec::new());
+        forward(&mut rows, self.track.then_some(&mut kept), given);
         let _ = self.kept.set(kept);
         Ok(result(rows, (batch, width)))
     }
@@ -130,234 +135,273 @@ impl CustomOp3 for Op {
             candle_core::bail!("no beliefs were kept for the backward pass");
         };
         let g = g.contiguous()?;
-        let (inputs, factors, weights) = (values(x)?, values(m)?, values(w)?);
-        let (noise, points) = (values(&self.walk.noise)?, values(&self.walk.points)?);
-        let given = self.given(&inputs, &factors, &weights, &noise, &points);
-        let (mut dx, mut dm, mut dw) =
-            (vec![0.0; x.elem_count()], vec![0.0; m.elem_count()], vec![0.0; w.elem_count()]);
-        backward(&mut dx, &mut dm, &mut dw, &values(&g)?, kept, given);
+        let (inputs, noise, points) = (values(x)?, values(&self.walk.noise)?, values(&self.walk.points)?);
+        let mixture = Mixture::new(&values(m)?, &values(w)?, self.sizes.mixture);
+        let given = self.given(&inputs, &mixture, &noise, &points);
+        let (mut dx, mut slopes) = (vec![0.0; x.elem_count()], Mixture::zeros(self.sizes.mixture));
+        backward(&mut dx, &mut slopes, &values(&g)?, kept, given);
+        let (dm, dw) = slopes.gradients();
         Ok((Some(gradient(dx, x)?), Some(gradient(dm, m)?), Some(gradient(dw, w)?)))
     }
 }
 
 impl Op {
-    fn given<'a>(
-        &'a self,
-        input: &'a [f32],
-        factors: &'a [f32],
-        weights: &'a [f32],
-        noise: &'a [f32],
-        points: &'a [f32],
-    ) -> Given<'a> {
+    fn given<'a>(&'a self, input: &'a [f32], mixture: &'a Mixture, noise: &'a [f32], points: &'a [f32]) -> Given<'a> {
         let (steps, sizes, landing) = (&self.walk.steps, self.sizes, self.walk.landing);
-        Given { input, factors, weights, noise, points, steps, sizes, landing }
+        Given { input, mixture, noise, points, steps, sizes, landing }
     }
 }
 
-dispatch!(forward => forward_body(rows: &mut [f32], kept: &mut [f32], given: Given<'_>));
+dispatch!(forward => forward_body(rows: &mut [f32], kept: Option<&mut Vec<Lane>>, given: Given<'_>));
 dispatch!(backward => backward_body(
-    dx: &mut [f32], dm: &mut [f32], dw: &mut [f32], g: &[f32], kept: &[f32], given: Given<'_>,
+    dx: &mut [f32], slopes: &mut Mixture, g: &[f32], kept: &[Lane], given: Given<'_>,
 ));
 
-/// Softmax of every position's letters.
+/// The lane of a position of a group, in rows of `width` lanes a chunk.
 #[inline(always)]
-fn softmax<const F: bool>(x: &mut [f32], letters: usize) {
-    for row in x.chunks_exact_mut(letters) {
-        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        for x in row {
-            *x -= max;
-        }
-    }
-    for x in x.iter_mut() {
-        *x = exp::<F>(*x);
-    }
-    for row in x.chunks_exact_mut(letters) {
-        let sum: f32 = row.iter().sum();
-        for x in row {
-            *x /= sum;
-        }
-    }
-}
-
-/// to_i[d] ← to_i[d] + factor Σ_v a_i[v] E[v, d] for every position i.
-#[inline(always)]
-fn relax<const F: bool>(to: &mut [f32], factor: f32, a: &[f32], points: &[f32], s: All) {
-    for (to, a) in to.chunks_exact_mut(s.dim).zip(a.chunks_exact(s.mixture.letters)) {
-        for (a, point) in a.iter().zip(points.chunks_exact(s.dim)) {
-            for (to, coordinate) in to.iter_mut().zip(point) {
-                *to = fma::<F>(factor * a, *coordinate, *to);
-            }
-        }
-    }
-}
-
-/// to_i[v] ← to_i[v] + factor Σ_d a_i[d] E[v, d] for every position i.
-#[inline(always)]
-fn project<const F: bool>(to: &mut [f32], factor: f32, a: &[f32], points: &[f32], s: All) {
-    for (to, a) in to.chunks_exact_mut(s.mixture.letters).zip(a.chunks_exact(s.dim)) {
-        for (to, point) in to.iter_mut().zip(points.chunks_exact(s.dim)) {
-            let inner = a.iter().zip(point).fold(0.0, |sum, (a, e)| fma::<F>(*a, *e, sum));
-            *to = fma::<F>(factor, inner, *to);
-        }
-    }
-}
-
-/// g ← p (g − Σ p g) for every position.
-#[inline(always)]
-fn softmax_chain<const F: bool>(g: &mut [f32], p: &[f32], letters: usize) {
-    for (g, p) in g.chunks_exact_mut(letters).zip(p.chunks_exact(letters)) {
-        let mean = g.iter().zip(p).fold(0.0, |sum, (g, p)| fma::<F>(*g, *p, sum));
-        for (g, p) in g.iter_mut().zip(p) {
-            *g = p * (*g - mean);
-        }
-    }
+fn lane(position: usize, width: usize) -> (usize, usize) {
+    (position / LANES * width, position % LANES)
 }
 
 #[inline(always)]
-fn forward_body<const F: bool>(rows: &mut [f32], kept: &mut [f32], given: Given<'_>) {
-    let Given { input, factors, weights, noise, points, steps, sizes, .. } = given;
-    let (state, belief, letters) = (sizes.state(), sizes.belief(), sizes.mixture.letters);
-    let (batch, count) = (rows.len() / (state + 2), steps.len());
-    let mut rest = Scratch::new(sizes.mixture);
-    let [mut context, mut p, mut q, mut change] = [0; 4].map(|_| vec![0.0_f32; belief]);
-    let mut shift = vec![0.0_f32; state];
-    let weights = exponentials(weights);
-    for (index, row) in rows.chunks_exact_mut(state + 2).enumerate() {
-        let (x, sums) = row.split_at_mut(state);
-        split(x, &mut context, &input[index * (state + belief)..(index + 1) * (state + belief)], sizes);
-        let (mut square, mut product) = (0.0_f64, 0.0_f64);
+fn forward_body<const F: bool>(rows: &mut [f32], mut kept: Option<&mut Vec<Lane>>, given: Given<'_>) {
+    let Given { input, mixture, noise, points, steps, sizes, .. } = given;
+    let Sizes { length, letters, .. } = sizes.mixture;
+    let (state, dim) = (sizes.state(), sizes.dim);
+    let (width, stride, chunks) = (dim + letters, input.len() / (dim + letters) * dim, sizes.chunks());
+    let (mut rest, mut row_p) = (Scratch::new(sizes.mixture), vec![0.0_f32; length * letters]);
+    let zeros = |n: usize| vec![[0.0_f32; LANES]; n];
+    let (mut x, mut epsilon, mut shift) = (zeros(chunks * dim), zeros(dim), zeros(dim));
+    let [mut context, mut p, mut change] = [0; 3].map(|_| zeros(chunks * letters));
+    let (mut q, mut squares, mut products) = (zeros(letters), zeros(chunks), zeros(chunks));
+    change.fill([1.0; LANES]);
+    for (group, rows) in rows.chunks_mut(sizes.group() * (state + 2)).enumerate() {
+        let (first, count) = (group * sizes.group() * length, rows.len() / (state + 2));
+        let inputs = &input[first * width..(first + count * length) * width];
+        for (chunk, inputs) in inputs.chunks(LANES * width).enumerate() {
+            load(&mut x[chunk * dim..(chunk + 1) * dim], inputs, width, 0);
+            load(&mut context[chunk * letters..(chunk + 1) * letters], inputs, width, dim);
+        }
+        squares.fill([0.0; LANES]);
+        products.fill([0.0; LANES]);
         for (k, step) in steps.iter().enumerate() {
-            let epsilon = &noise[(k * batch + index) * state..(k * batch + index + 1) * state];
-            q.copy_from_slice(&context);
-            project::<F>(&mut q, step.evidence, x, points, sizes);
-            p.copy_from_slice(&q);
-            softmax::<F>(&mut p, letters);
-            weigh::<F>(&mut rest.overlaps, &mut rest.w, &p, factors, &weights, sizes.mixture);
-            marginals::<F>(&mut change, &rest.w, factors, sizes.mixture);
-            for (q, change) in q.chunks_exact_mut(letters).zip(change.chunks_exact(letters)) {
-                // a constant per position does not count, and equal numbers leave exactly zero
-                for (q, value) in q.iter_mut().zip(change) {
-                    *q += value - change[0];
+            p.copy_from_slice(&context);
+            for (p, x) in p.chunks_exact_mut(letters).zip(x.chunks_exact(dim)) {
+                project(p, step.evidence, x, points);
+                softmax(p);
+            }
+            for row in 0..count {
+                gather(&mut row_p, &p, row * length, letters, letters);
+                weigh(&mut rest, mixture, &row_p);
+                scatter(&mut change, &rest.means, row * length, letters);
+            }
+            for chunk in 0..chunks.min((count * length).div_ceil(LANES)) {
+                let letters_here = chunk * letters..(chunk + 1) * letters;
+                let (x, p) = (&mut x[chunk * dim..(chunk + 1) * dim], &p[letters_here.clone()]);
+                let change = &mut change[letters_here.clone()];
+                q.copy_from_slice(&context[letters_here]);
+                project(&mut q, step.evidence, x, points);
+                tilt::<F>(&mut q, change);
+                softmax(&mut q);
+                if let Some(kept) = &mut kept {
+                    kept.extend_from_slice(p);
+                    kept.extend_from_slice(&q);
+                }
+                difference(change, &q, p);
+                shift.fill([0.0; LANES]);
+                relax(&mut shift, change, points);
+                let at = k * stride + (first + chunk * LANES) * dim;
+                let end = (k * stride + (first + count * length) * dim).min(at + LANES * dim);
+                load(&mut epsilon, &noise[at..end], dim, 0);
+                let gain = step.predict / step.std;
+                for (shift, epsilon) in shift.iter().zip(&epsilon) {
+                    let sums = squares[chunk].iter_mut().zip(&mut products[chunk]);
+                    for ((shift, epsilon), (square, product)) in shift.iter().zip(epsilon).zip(sums) {
+                        let u = gain * shift;
+                        *square = fma::<F>(0.5 * u, u, *square);
+                        *product = fma::<F>(u, *epsilon, *product);
+                    }
+                }
+                shift.fill([0.0; LANES]);
+                relax(&mut shift, &q, points);
+                for ((x, shift), epsilon) in x.iter_mut().zip(&shift).zip(&epsilon) {
+                    for ((x, shift), epsilon) in x.iter_mut().zip(shift).zip(epsilon) {
+                        *x = fma::<F>(step.keep, *x, fma::<F>(step.predict, *shift, step.std * epsilon));
+                    }
                 }
             }
-            softmax::<F>(&mut q, letters);
-            if !kept.is_empty() {
-                let kept = &mut kept[(index * count + k) * 2 * belief..];
-                for (kept, values) in kept.chunks_exact_mut(belief).zip([&p, &q]) {
-                    kept.copy_from_slice(values);
-                }
-            }
-            difference(&mut change, &q, &p);
-            shift.fill(0.0);
-            relax::<F>(&mut shift, step.predict / step.std, &change, points, sizes);
-            for ((u, epsilon), x) in shift.iter_mut().zip(epsilon).zip(x.iter_mut()) {
-                square += f64::from(0.5 * *u * *u);
-                product += f64::from(*u * *epsilon);
-                *x = fma::<F>(step.keep, *x, step.std * epsilon);
-            }
-            relax::<F>(x, step.predict, &q, points, sizes);
         }
-        sums.copy_from_slice(&[square as f32, product as f32]);
+        for (index, row) in rows.chunks_exact_mut(state + 2).enumerate() {
+            let (mut square, mut product) = (0.0_f64, 0.0_f64);
+            for j in 0..length {
+                let (at, lane) = lane(index * length + j, 1);
+                square += f64::from(squares[at][lane]);
+                product += f64::from(products[at][lane]);
+                for (to, x) in row[j * dim..(j + 1) * dim].iter_mut().zip(&x[at * dim..]) {
+                    *to = x[lane];
+                }
+            }
+            row[state..].copy_from_slice(&[square as f32, product as f32]);
+        }
     }
 }
 
-/// The state and the context of one row.
+/// One row (L, V) of a group, from rows of `width` lanes a chunk.
 #[inline(always)]
-fn split(x: &mut [f32], context: &mut [f32], row: &[f32], s: All) {
-    let letters = s.mixture.letters;
-    let positions = x.chunks_exact_mut(s.dim).zip(context.chunks_exact_mut(letters));
-    for ((x, context), row) in positions.zip(row.chunks_exact(s.dim + letters)) {
-        let (state, logits) = row.split_at(s.dim);
-        x.copy_from_slice(state);
-        context.copy_from_slice(logits);
+fn gather(to: &mut [f32], lanes: &[Lane], first: usize, letters: usize, width: usize) {
+    for (j, to) in to.chunks_exact_mut(letters).enumerate() {
+        let (at, lane) = lane(first + j, width);
+        for (to, from) in to.iter_mut().zip(&lanes[at..]) {
+            *to = from[lane];
+        }
+    }
+}
+
+/// The reverse of [`gather`].
+#[inline(always)]
+fn scatter(lanes: &mut [Lane], from: &[f32], first: usize, letters: usize) {
+    for (j, from) in from.chunks_exact(letters).enumerate() {
+        let (at, lane) = lane(first + j, letters);
+        for (to, from) in lanes[at..].iter_mut().zip(from) {
+            to[lane] = *from;
+        }
+    }
+}
+
+/// Adds log means: a constant per position does not count, and equal numbers leave exactly zero.
+#[inline(always)]
+fn tilt<const F: bool>(q: &mut [Lane], means: &[Lane]) {
+    let mut first = means[0];
+    for first in &mut first {
+        *first = ln::<F>(*first);
+    }
+    for (q, means) in q.iter_mut().zip(means) {
+        for ((q, mean), first) in q.iter_mut().zip(means).zip(&first) {
+            *q += ln::<F>(*mean) - first;
+        }
     }
 }
 
 #[inline(always)]
-fn difference(to: &mut [f32], a: &[f32], b: &[f32]) {
+fn difference(to: &mut [Lane], a: &[Lane], b: &[Lane]) {
     for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-        *to = a - b;
+        for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+            *to = a - b;
+        }
     }
 }
 
+/// What the gradient of one step passes through: (chunks, V) lanes.
+struct Slopes {
+    /// In the logits of q, without the product's where that lands.
+    direct: Vec<Lane>,
+    /// All of it.
+    whole: Vec<Lane>,
+    /// In p, without what goes through the mixture.
+    of_p: Vec<Lane>,
+    /// In p through the mixture.
+    through: Vec<Lane>,
+}
+
 #[inline(always)]
-fn backward_body<const F: bool>(
-    dx: &mut [f32],
-    dm: &mut [f32],
-    dw: &mut [f32],
-    g: &[f32],
-    kept: &[f32],
-    given: Given<'_>,
-) {
-    let Given { factors, weights, noise, points, steps, sizes, landing, .. } = given;
-    let s = sizes.mixture;
-    let (state, belief, letters) = (sizes.state(), sizes.belief(), s.letters);
-    let (batch, count) = (g.len() / (state + 2), steps.len());
-    let mut rest = Scratch::new(s);
-    let [mut of_p, mut of_q, mut of_product, mut dp, mut total] = [0; 5].map(|_| vec![0.0_f32; belief]);
-    let [mut adjoint, mut shift, mut pull] = [0; 3].map(|_| vec![0.0_f32; state]);
-    let weights = exponentials(weights);
-    for (index, g) in g.chunks_exact(state + 2).enumerate() {
-        adjoint.copy_from_slice(&g[..state]);
-        let (of_square, of_inner) = (g[state], g[state + 1]);
-        total.fill(0.0);
+fn backward_body<const F: bool>(dx: &mut [f32], slopes: &mut Mixture, g: &[f32], kept: &[Lane], given: Given<'_>) {
+    let Given { input, mixture, noise, points, steps, sizes, landing } = given;
+    let Sizes { length, letters, .. } = sizes.mixture;
+    let (state, dim) = (sizes.state(), sizes.dim);
+    let (width, stride) = (dim + letters, input.len() / (dim + letters) * dim);
+    let mut rest = Scratch::new(sizes.mixture);
+    let zeros = |n: usize| vec![[0.0_f32; LANES]; n];
+    let chunks = sizes.chunks();
+    let (mut adjoint, mut total) = (zeros(chunks * dim), zeros(chunks * letters));
+    let [direct, whole, of_p, through] = [0; 4].map(|_| zeros(chunks * letters));
+    let mut here = Slopes { direct, whole, of_p, through };
+    let [mut p, mut of_direct, mut of_whole, mut dp] = [0; 4].map(|_| vec![0.0_f32; length * letters]);
+    let (mut epsilon, mut price, mut pull) = (zeros(dim), zeros(dim), zeros(dim));
+    let (mut of_square, mut of_product) = (zeros(chunks), zeros(chunks));
+    let mut kept = kept;
+    let groups = dx.chunks_mut(sizes.group() * length * width).zip(g.chunks(sizes.group() * (state + 2)));
+    for (group, (dx, g)) in groups.enumerate() {
+        let (first, count) = (group * sizes.group() * length, g.len() / (state + 2));
+        let used = (count * length).div_ceil(LANES);
+        for position in 0..count * length {
+            let (row, j) = (&g[position / length * (state + 2)..][..state + 2], position % length);
+            let (at, lane) = lane(position, 1);
+            for (to, g) in adjoint[at * dim..(at + 1) * dim].iter_mut().zip(&row[j * dim..]) {
+                to[lane] = *g;
+            }
+            (of_square[at][lane], of_product[at][lane]) = (row[state], row[state + 1]);
+        }
+        total.fill([0.0; LANES]);
+        let (now, later) = kept.split_at(steps.len() * used * 2 * letters);
+        kept = later;
         for (k, step) in steps.iter().enumerate().rev() {
-            let epsilon = &noise[(k * batch + index) * state..(k * batch + index + 1) * state];
-            let kept = &kept[(index * count + k) * 2 * belief..(index * count + k + 1) * 2 * belief];
-            let (p, q) = kept.split_at(belief);
+            let beliefs = &now[k * used * 2 * letters..(k + 1) * used * 2 * letters];
             let gain = step.predict / step.std;
-            // slopes of the price in the points of q: of the square, and of the product
-            difference(&mut of_p, q, p);
-            shift.fill(0.0);
-            relax::<F>(&mut shift, of_square * gain * gain, &of_p, points, sizes);
-            of_product.fill(0.0);
-            project::<F>(&mut of_product, of_inner * gain, epsilon, points, sizes);
-            of_p.fill(0.0);
-            project::<F>(&mut of_p, -1.0, &shift, points, sizes);
-            for (of_p, of_product) in of_p.iter_mut().zip(&of_product) {
-                *of_p -= of_product;
+            for chunk in 0..used {
+                let letters_here = chunk * letters..(chunk + 1) * letters;
+                let (p, q) = beliefs[chunk * 2 * letters..(chunk + 1) * 2 * letters].split_at(letters);
+                let (direct, whole) = (&mut here.direct[letters_here.clone()], &mut here.whole[letters_here.clone()]);
+                let of_p = &mut here.of_p[letters_here];
+                let at = k * stride + (first + chunk * LANES) * dim;
+                let end = (k * stride + (first + count * length) * dim).min(at + LANES * dim);
+                load(&mut epsilon, &noise[at..end], dim, 0);
+                difference(of_p, q, p);
+                price.fill([0.0; LANES]);
+                relax(&mut price, of_p, points);
+                // slopes of the price in the points of q: of the square, and of the product
+                let rows = price.iter_mut().zip(&mut pull).zip(adjoint[chunk * dim..].iter().zip(&mut epsilon));
+                for ((price, pull), (adjoint, epsilon)) in rows {
+                    for lane in 0..LANES {
+                        let square = of_square[chunk][lane] * gain * gain * price[lane];
+                        epsilon[lane] *= of_product[chunk][lane] * gain;
+                        pull[lane] = fma::<F>(step.predict, adjoint[lane], square);
+                        price[lane] = square + epsilon[lane];
+                    }
+                }
+                for slopes in [&mut *of_p, &mut *direct, &mut *whole] {
+                    slopes.fill([0.0; LANES]);
+                }
+                project(of_p, -1.0, &price, points);
+                project(direct, 1.0, &pull, points);
+                project(whole, 1.0, &epsilon, points);
+                softmax_chain(direct, q);
+                softmax_chain(whole, q);
+                add(whole, direct);
             }
-            for ((pull, shift), adjoint) in pull.iter_mut().zip(&shift).zip(&adjoint) {
-                *pull = fma::<F>(step.predict, *adjoint, *shift);
+            for first in (0..count * length).step_by(length) {
+                gather(&mut p, beliefs, first, letters, 2 * letters);
+                gather(&mut of_whole, &here.whole, first, letters, letters);
+                weigh(&mut rest, mixture, &p);
+                if landing {
+                    gather(&mut of_direct, &here.direct, first, letters, letters);
+                    pull_back(&mut rest, slopes, mixture, &p, &of_direct, Some(&of_whole), &mut dp);
+                } else {
+                    pull_back(&mut rest, slopes, mixture, &p, &of_whole, None, &mut dp);
+                }
+                scatter(&mut here.through, &dp, first, letters);
             }
-            of_q.fill(0.0);
-            project::<F>(&mut of_q, 1.0, &pull, points, sizes);
-            softmax_chain::<F>(&mut of_q, q, letters);
-            softmax_chain::<F>(&mut of_product, q, letters);
-            if !landing {
-                add(&mut of_q, &of_product);
+            for chunk in 0..used {
+                let letters_here = chunk * letters..(chunk + 1) * letters;
+                let of_p = &mut here.of_p[letters_here.clone()];
+                add(of_p, &here.through[letters_here.clone()]);
+                softmax_chain(of_p, &beliefs[chunk * 2 * letters..][..letters]);
+                add(of_p, &here.whole[letters_here.clone()]);
+                add(&mut total[letters_here], of_p);
+                pull.fill([0.0; LANES]);
+                relax(&mut pull, of_p, points);
+                for (adjoint, pull) in adjoint[chunk * dim..].iter_mut().zip(&pull) {
+                    for (adjoint, pull) in adjoint.iter_mut().zip(pull) {
+                        *adjoint = fma::<F>(step.keep, *adjoint, step.evidence * pull);
+                    }
+                }
             }
-            // the weights' gradient, from which that of the product is missing when landing
-            weigh::<F>(&mut rest.overlaps, &mut rest.w, p, factors, &weights, s);
-            slopes::<F>(&mut rest, Some(&mut *dm), &of_q, factors, s);
-            of_factors::<F>(dm, &rest, p, s);
-            add(dw, &rest.total);
-            if landing {
-                add(&mut of_q, &of_product);
-                slopes::<F>(&mut rest, None, &of_q, factors, s);
-            }
-            of_probabilities::<F>(&mut dp, &rest, factors, s);
-            add(&mut of_p, &dp);
-            softmax_chain::<F>(&mut of_p, p, letters);
-            add(&mut of_p, &of_q);
-            add(&mut total, &of_p);
-            for adjoint in &mut adjoint {
-                *adjoint *= step.keep;
-            }
-            relax::<F>(&mut adjoint, step.evidence, &of_p, points, sizes);
         }
-        let row = &mut dx[index * (state + belief)..(index + 1) * (state + belief)];
-        let positions = row.chunks_exact_mut(sizes.dim + letters);
-        for ((row, x), context) in positions.zip(adjoint.chunks_exact(sizes.dim)).zip(total.chunks_exact(letters)) {
-            row[..sizes.dim].copy_from_slice(x);
-            row[sizes.dim..].copy_from_slice(context);
+        for (position, row) in dx.chunks_exact_mut(width).enumerate() {
+            let (at, lane) = lane(position, 1);
+            let lanes = adjoint[at * dim..(at + 1) * dim].iter().chain(&total[at * letters..(at + 1) * letters]);
+            for (to, from) in row.iter_mut().zip(lanes) {
+                *to = from[lane];
+            }
         }
-    }
-}
-
-#[inline(always)]
-fn add(to: &mut [f32], a: &[f32]) {
-    for (to, a) in to.iter_mut().zip(a) {
-        *to += a;
     }
 }

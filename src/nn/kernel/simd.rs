@@ -1,4 +1,4 @@
-//! Vector instructions chosen at run time, and the exponential.
+//! Vector instructions chosen at run time, the exponential and the logarithm.
 #![allow(unsafe_code, reason = "functions compiled for a processor feature are called after checking for it")]
 
 use std::sync::OnceLock;
@@ -96,6 +96,31 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     (fma::<FMA>(p, r * r, r) + 1.0) * f32::from_bits(z.to_bits().wrapping_shl(23).wrapping_add(0x3f80_0000))
 }
 
+/// The natural logarithm to 2 ulp of normal numbers above zero, without branches.
+#[inline(always)]
+pub(super) fn ln<const FMA: bool>(x: f32) -> f32 {
+    // x = m · 2ⁿ with m in [√½, √2)
+    let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
+    let n = (bits.cast_signed() >> 23) as f32;
+    let r = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3)) - 1.0;
+    let mut p = 7.037_683_6e-2;
+    for c in [
+        -1.151_461e-1,
+        1.167_699_9e-1,
+        -1.242_014_1e-1,
+        1.424_932_3e-1,
+        -1.666_805_8e-1,
+        2.000_071_5e-1,
+        -2.499_999_4e-1,
+        3.333_333e-1,
+    ] {
+        p = fma::<FMA>(p, r, c);
+    }
+    let square = r * r;
+    let tail = fma::<FMA>(n, -2.121_944_4e-4, fma::<FMA>(p * r, square, -0.5 * square));
+    fma::<FMA>(n, 0.693_359_4, r + tail)
+}
+
 /// Σ f(aᵢ, bᵢ) in sixteen running sums.
 #[inline(always)]
 pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
@@ -136,6 +161,19 @@ mod tests {
         }
         assert!(exp::<true>(f32::NAN).is_nan());
         assert!(exp::<true>(f32::NEG_INFINITY) < 2e-38 && exp::<true>(f32::INFINITY) > 2e38);
+    }
+
+    #[test]
+    fn the_logarithm_is_right_to_two_ulps() {
+        let near_one = (-20_000..20_000_i32).map(|step| 1.0 + step as f32 * 1e-5);
+        let all = (f32::MIN_POSITIVE.to_bits()..=f32::MAX.to_bits()).step_by(9973).map(f32::from_bits);
+        for x in near_one.chain(all).chain([f32::MIN_POSITIVE, 1.0, f32::MAX]) {
+            let exact = f64::from(x).ln();
+            let ulp = f64::from((exact as f32).next_up()) - f64::from((exact as f32).next_down());
+            for value in [ln::<true>(x), ln::<false>(x)] {
+                assert!((f64::from(value) - exact).abs() <= ulp, "{x}: {value} {exact}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) const KEEP: f64 = 0.95;
 pub(crate) const STD: f64 = 0.2;
 
 /// Steps whose activations are kept: with two shards a thread, what a quarter of PyTorch's memory has room for.
-const KEPT: usize = 16;
+const KEPT: usize = 14;
 
 /// x ← KEEP x + STD ε
 pub(crate) struct Decay {
