@@ -23,6 +23,9 @@ pub mod decisions {
     #[doc = include_str!("doc/decisions/dependencies.md")]
     pub mod dependencies {}
 
+    #[doc = include_str!("doc/decisions/engine.md")]
+    pub mod engine {}
+
     #[doc = include_str!("doc/decisions/module-order.md")]
     pub mod module_order {}
 

@@ -10,7 +10,6 @@ const STACK: usize = 64 << 20;
 
 fn main() -> ExitCode {
     one_thread_per_shard();
-    keep_freed_memory();
     // the main thread's stack is set by the system, so the work runs on one of our own
     match std::thread::Builder::new().name("seqtilt".into()).stack_size(STACK).spawn(seqtilt::cli::main) {
         Ok(work) => work.join().unwrap_or(ExitCode::from(101)),
@@ -26,14 +25,4 @@ fn one_thread_per_shard() {
         // SAFETY: no other thread was started yet
         unsafe { std::env::set_var(pool, "1") };
     }
-}
-
-/// Keeps what was freed for the next step: a training step frees and allocates the same memory again, and the system clears
-/// every page that it hands out (`src/doc/engine-log.md`). The most that is ever in use stays the same.
-#[allow(unsafe_code, reason = "the allocator's options are set through its C interface")]
-fn keep_freed_memory() {
-    /// `mi_option_purge_delay` of mimalloc 3; −1 is never.
-    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-    // SAFETY: sets one number, before the first other thread was started
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
 }

@@ -51,6 +51,7 @@ pub(crate) use softmax::softmax;
 
 use candle_core::{DType, Tensor};
 use std::cell::Cell;
+use std::thread::LocalKey;
 
 thread_local! {
     static COMPOSED: Cell<bool> = const { Cell::new(false) };
@@ -63,12 +64,17 @@ pub(crate) fn fused(operands: &[&Tensor]) -> bool {
 
 /// Runs `work` with every layer composed of candle operations on this thread, for comparisons.
 pub fn composed<T>(work: impl FnOnce() -> T) -> T {
-    struct Reset(bool);
+    with_flag(&COMPOSED, work)
+}
+
+/// Runs `work` with a flag of this thread set.
+fn with_flag<T>(flag: &'static LocalKey<Cell<bool>>, work: impl FnOnce() -> T) -> T {
+    struct Reset(&'static LocalKey<Cell<bool>>, bool);
     impl Drop for Reset {
         fn drop(&mut self) {
-            COMPOSED.set(self.0);
+            self.0.set(self.1);
         }
     }
-    let _reset = Reset(COMPOSED.replace(true));
+    let _reset = Reset(flag, flag.replace(true));
     work()
 }

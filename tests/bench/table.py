@@ -102,8 +102,8 @@ def train(results, cases, threads):
 
 def rollouts(results, cases, threads):
     for case in cases:
-        print(f"{case['name']}: gradient through {case['calls']} steps and update, {threads} threads. seqtilt computes")
-        print("each step again on the way back; PyTorch keeps everything, except as `checkpoint`.\n")
+        print(f"{case['name']}: gradient through {case['calls']} steps and update, {threads} threads. seqtilt keeps")
+        print("the activations of the last 14 steps and computes the others again; PyTorch keeps all, or none as `checkpoint`.\n")
         rows = []
         for side in [OURS, *results.sides]:
             key = (case["name"], side, threads)

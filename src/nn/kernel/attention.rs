@@ -121,6 +121,7 @@ mod tests {
     use crate::nn::{SelfAttention, check};
     use candle_core::{Device, Tensor};
     use proptest::prelude::*;
+    use proptest::test_runner::Config;
 
     fn compare(batch: usize, length: usize, heads: usize, head_dim: usize, masked: bool, seed: u64) {
         let params = check::params_f32();
@@ -144,10 +145,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn long_sequences_agree_with_the_composed_form() {
-        for (length, head_dim, masked) in [(25, 4, false), (40, 7, true), (33, 16, true)] {
-            compare(2, length, 2, head_dim, masked, length as u64);
+    proptest! {
+        #![proptest_config(Config { cases: 24, ..check::cases() })]
+
+        #[test]
+        fn long_sequences_agree_with_the_composed_form(
+            (batch, length, heads, head_dim) in (1_usize..3, 25_usize..80, 1_usize..3, 1_usize..36), masked: bool,
+            seed in 0_u64..1000,
+        ) {
+            compare(batch, length, heads, head_dim, masked, seed);
         }
     }
 }

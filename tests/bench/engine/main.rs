@@ -70,7 +70,6 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
 
 fn main() -> ExitCode {
     one_thread_per_shard();
-    keep_freed_memory();
     match Options::read().and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -87,13 +86,6 @@ fn one_thread_per_shard() {
         // SAFETY: no other thread was started yet
         unsafe { std::env::set_var(pool, "1") };
     }
-}
-
-/// As the `seqtilt` command does.
-#[allow(unsafe_code, reason = "the allocator's options are set through its C interface")]
-fn keep_freed_memory() {
-    // SAFETY: sets one number (`mi_option_purge_delay`, −1 is never), before the first other thread was started
-    unsafe { libmimalloc_sys::mi_option_set(15, -1) }
 }
 
 fn run(options: &Options) -> Result<()> {
