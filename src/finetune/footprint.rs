@@ -19,14 +19,12 @@ impl FinetuneConfig {
     pub fn footprint(&self, prior: &PriorConfig, walked: Walked, threads: usize, keep: usize) -> Footprint {
         let (rows, state) = (self.shard.min(self.batch) as u64, (prior.length * prior.embedding_dim) as u64);
         let blocks = walked.steps.div_ceil(walked.hold.max(1));
-        // a stretch is walked by itself; two blocks of it are kept
-        let (graphs, walked_blocks) = match self.lookahead {
-            Some(steps) => (2, steps.div_ceil(walked.hold.max(1))),
-            None => (keep.max(2).min(blocks.max(1)), blocks),
-        };
+        // a stretch is walked by itself; two blocks of it are kept at least
+        let stretch = self.lookahead.map_or(blocks, |steps| steps.div_ceil(walked.hold.max(1)).min(blocks)).max(1);
+        let graphs = keep.max(2).min(stretch);
         let activations = rows.saturating_mul(graphs as u64).saturating_mul(self.graph(prior, walked.hold))
             + self.control.scratch(prior);
-        let paths = rows * state * (walked_blocks * (walked.hold + 2)) as u64;
+        let paths = rows * state * (stretch * (walked.hold + 2)) as u64;
         let weights = self.control.weights(prior);
         Footprint::of_training(weights, self.batch.div_ceil(rows.max(1) as usize), threads, activations, paths)
     }
@@ -99,6 +97,9 @@ mod tests {
             assert_eq!(config.fitting(&prior, walked, 4, total(keep)), keep);
         }
         assert_eq!(config.fitting(&prior, walked, 4, 0), 0);
+        let cut = FinetuneConfig { lookahead: Some(40), ..config };
+        let total = |keep| cut.footprint(&prior, walked, 4, keep).total();
+        assert!(total(2) < total(9) && total(9) < total(10) && total(10) == total(99));
     }
 
     #[test]
