@@ -8,22 +8,29 @@ pub mod analytic;
 mod backprop;
 mod control;
 mod footprint;
+mod objective;
 mod problem;
 mod product_mixture;
 mod rollout;
 mod terminal;
 mod token_control;
+mod trace;
 mod training;
 mod walk;
 
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
 pub use footprint::Walked;
+pub use objective::{
+    ClippedRatio, Ledger, Needs, OBJECTIVES, Objective, PathLoss, PathObjective, Run, ScoreFunction, Update, Weighed,
+    WeightedLikelihood,
+};
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
-pub use terminal::{SequenceTerminal, Terminal};
+pub use terminal::{SequenceTerminal, Terminal, Undecoded, Valued};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
-pub use training::{FinetuneConfig, Finetuning, OBJECTIVES, ObjectiveKind};
+pub use trace::Trace;
+pub use training::{CONTROL, Feedback, FinetuneConfig, Finetuning};
 
 #[cfg(test)]
 mod tests;

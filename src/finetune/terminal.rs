@@ -1,9 +1,10 @@
 //! The reward of a final state.
 
-use crate::diffusion::{DiffusionChain, Memory};
+use crate::diffusion::{Chain as _, Decode, DiffusionChain, Memory};
 use crate::error::Result;
-use crate::nn::softmax;
-use crate::reward::Reward;
+use crate::nn::{read, softmax};
+use crate::random::Seed;
+use crate::reward::{Reward, one_hot};
 use candle_core::Tensor;
 
 /// A differentiable reward of the chain's final states.
@@ -35,6 +36,25 @@ pub trait Terminal: Send + Sync {
     }
 }
 
+/// A score of the chain's final states as they are decoded, without a gradient.
+pub trait Valued: Send + Sync {
+    /// Rewards of final states (B, …); higher is better.
+    ///
+    /// # Errors
+    /// When the shapes do not fit, or a state cannot be scored.
+    fn values(&self, x: &Tensor) -> Result<Vec<f64>>;
+}
+
+/// The rewards of states that need no decoding.
+#[derive(Clone, Copy)]
+pub struct Undecoded<'a>(pub &'a dyn Terminal);
+
+impl Valued for Undecoded<'_> {
+    fn values(&self, x: &Tensor) -> Result<Vec<f64>> {
+        Ok(read(&[&self.0.reward(0, x)?])?.remove(0))
+    }
+}
+
 /// A sequence reward behind the prior's frozen reading head: `r(softmax(logits(x_K)))`.
 ///
 /// The value of a state is the reward's soft value under its letter probabilities where the reward knows that in closed form:
@@ -50,6 +70,17 @@ impl<'a> SequenceTerminal<'a> {
     #[must_use]
     pub fn new(chain: &'a DiffusionChain, reward: &'a dyn Reward) -> Self {
         Self { chain, reward }
+    }
+}
+
+impl Valued for SequenceTerminal<'_> {
+    fn values(&self, x: &Tensor) -> Result<Vec<f64>> {
+        let prior = self.chain.prior();
+        let logits = self.chain.read(self.chain.steps(), x)?;
+        // the most probable letters: nothing is drawn
+        let sequences = Decode::Hard.read(&logits, prior, &mut Seed::root(0).rng())?;
+        let vertices = one_hot(&sequences, prior.alphabet().len(), prior.device())?;
+        Ok(read(&[&self.reward.reward(&vertices)?])?.remove(0))
     }
 }
 

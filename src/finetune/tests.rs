@@ -3,6 +3,7 @@
 mod estimators;
 mod fixture;
 mod gradient;
+mod kept;
 mod paths;
 mod tokens;
 mod transfers;

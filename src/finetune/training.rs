@@ -1,50 +1,21 @@
 //! A fine-tuning run.
 
 use super::backprop::means;
-use super::rollout::Draw;
-use super::{BackProp, Batch, ControlConfig, Estimator, Problem, TokenControl};
+use super::objective::{Needs, OBJECTIVES, Objective, Run, Update};
+use super::{BackProp, Control, ControlConfig, Estimator, Terminal, TokenControl, Valued};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
-use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training, over_shards};
+use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training};
 use crate::random::Seed;
-use crate::registry::registry;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-
-/// The methods by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ObjectiveKind {
-    /// Entropy-regularised control by back-propagation through the sampler.
-    #[default]
-    Control,
-    /// The same without the divergence: direct back-propagation of the reward (an ablation; expect collapse).
-    NoKl,
-}
-
-registry! {
-    /// The objectives by name.
-    pub OBJECTIVES: ObjectiveKind, "objective", "objectives";
-    "control" => ObjectiveKind::Control, "entropy-regularised control by back-propagation through the sampler";
-    "no-kl" => ObjectiveKind::NoKl, "the same without the divergence (ablation: expect reward collapse)";
-}
-
-impl ObjectiveKind {
-    /// The method of a name.
-    ///
-    /// # Errors
-    /// When there is no such method.
-    pub fn named(name: &str) -> Result<Self> {
-        Ok(OBJECTIVES.get(name)?.make)
-    }
-}
 
 /// How a control is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FinetuneConfig {
-    /// The method.
-    pub objective: ObjectiveKind,
+    /// The method, by its name in [`OBJECTIVES`].
+    pub objective: String,
     /// Price of a nat of departure from the prior, for the whole sequence, in reward units.
     pub alpha: f64,
     /// Optimiser steps.
@@ -78,6 +49,10 @@ pub struct FinetuneConfig {
     /// Cut the path into stretches of this many steps, each of which ends in the value of its last state: wants a reward with a
     /// soft value in closed form.
     pub lookahead: Option<usize>,
+    /// Optimiser steps that methods of kept paths take on one batch of them.
+    pub reuse: u64,
+    /// How far a step's density ratio may leave 1 before proximal policy optimisation ignores the path.
+    pub clip: f64,
     /// The control network.
     pub control: ControlConfig,
 }
@@ -85,7 +60,7 @@ pub struct FinetuneConfig {
 impl Default for FinetuneConfig {
     fn default() -> Self {
         Self {
-            objective: ObjectiveKind::Control,
+            objective: CONTROL.to_owned(),
             alpha: 0.1,
             steps: 260,
             batch: 256,
@@ -100,6 +75,8 @@ impl Default for FinetuneConfig {
             estimator: Estimator::Landing,
             truncate: None,
             lookahead: None,
+            reuse: 4,
+            clip: 0.1,
             control: ControlConfig::default(),
         }
     }
@@ -131,6 +108,7 @@ impl FinetuneConfig {
             ("steps", self.steps, 10_000_000),
             ("batch", self.batch as u64, 1 << 20),
             ("shard", self.shard as u64, 1 << 20),
+            ("reuse", self.reuse, 10_000),
         ] {
             if value == 0 || value > most {
                 return Err(Error::usage(format!("`{name}` is {value}; 1 to {most} is accepted")));
@@ -139,6 +117,10 @@ impl FinetuneConfig {
         if !(0.0..=100.0).contains(&self.ramp_short) {
             return Err(Error::usage(format!("`ramp-short` is {}; 0 to 100 is accepted", self.ramp_short)));
         }
+        if !(self.clip > 0.0 && self.clip < 1.0) {
+            return Err(Error::usage(format!("`clip` is {}; above 0 to below 1 is accepted", self.clip)));
+        }
+        OBJECTIVES.get(&self.objective)?;
         if self.lookahead == Some(0) {
             return Err(Error::usage("`lookahead` is 0; at least 1 step is needed"));
         }
@@ -156,15 +138,34 @@ impl FinetuneConfig {
     }
 }
 
+/// The default method.
+pub const CONTROL: &str = "control";
+
+/// The reward that a run sees: as decoded, and with a gradient where it has one.
+#[derive(Clone, Copy)]
+pub struct Feedback<'a> {
+    /// As decoded.
+    pub values: &'a dyn Valued,
+    /// With a gradient.
+    pub terminal: Option<&'a dyn Terminal>,
+}
+
+impl<'a, T: Terminal + Valued> From<&'a T> for Feedback<'a> {
+    fn from(reward: &'a T) -> Self {
+        Self { values: reward, terminal: Some(reward) }
+    }
+}
+
 /// A fine-tuning run over a sequence chain.
 pub struct Finetuning<'a> {
     config: FinetuneConfig,
     chain: &'a DiffusionChain,
-    terminal: &'a dyn super::Terminal,
+    reward: Feedback<'a>,
     seed: Seed,
     pool: &'a Pool,
     device: Device,
     learner: Learner,
+    objective: Box<dyn Objective>,
     keep: usize,
     /// Whether the shards of a step, with the noise that is theirs, share one graph: a device wants large ones.
     pub(super) joined: bool,
@@ -174,15 +175,21 @@ impl<'a> Finetuning<'a> {
     /// A run at step 0, where the control is exactly zero.
     ///
     /// # Errors
-    /// When the configuration is out of range.
+    /// When the configuration is out of range, or the method needs a gradient that the reward does not have.
     pub fn new(
         config: FinetuneConfig,
         chain: &'a DiffusionChain,
-        terminal: &'a dyn super::Terminal,
+        reward: impl Into<Feedback<'a>>,
         seed: Seed,
         pool: &'a Pool,
     ) -> Result<Self> {
         config.check()?;
+        let reward = reward.into();
+        let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
+        if objective.needs() == Needs::Gradient && reward.terminal.is_none() {
+            let message = format!("objective `{}` needs a reward with a gradient", config.objective);
+            return Err(Error::usage(message).hint("`ppo` and `weighted-likelihood` need its values only"));
+        }
         let device = chain.prior().device().clone();
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
         TokenControl::new(chain, &config.control, &params)?;
@@ -195,7 +202,7 @@ impl<'a> Finetuning<'a> {
         };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
         let joined = !device.is_cpu();
-        Ok(Self { config, chain, terminal, seed, pool, device, learner, keep: 0, joined })
+        Ok(Self { config, chain, reward, seed, pool, device, learner, objective, keep: 0, joined })
     }
 
     /// The same run keeping the activations of so many blocks of steps ([`BackProp::keep`]): less time, more memory, the
@@ -205,8 +212,11 @@ impl<'a> Finetuning<'a> {
         Self { keep, ..self }
     }
 
-    /// Steps that paths walk at present: the end is brought in early in training.
+    /// Steps that paths walk at present: for some methods the end is brought in early in training.
     fn steps_now(&self) -> usize {
+        if !self.objective.ramps() {
+            return self.chain.steps();
+        }
         let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
         let last = self.chain.prior().config().decode_log_snr - self.config.ramp_short;
         let from = self.config.ramp_from.min(last);
@@ -222,10 +232,8 @@ impl<'a> Finetuning<'a> {
     }
 }
 
-/// Seeds and rows of a step's shards.
-fn shards(seed: Seed, batch: usize, shard: usize) -> Vec<Draw> {
-    (0..batch.div_ceil(shard)).map(|i| (seed.index(i as u64), shard.min(batch - i * shard))).collect()
-}
+/// What an objective's own state is filed under.
+const OWN: &str = "objective/";
 
 impl Training for Finetuning<'_> {
     fn total(&self) -> u64 {
@@ -237,39 +245,37 @@ impl Training for Finetuning<'_> {
     }
 
     fn step(&mut self) -> Result<Figures> {
-        let seed = self.seed.child("step").index(self.done());
-        let alpha = self.config.alpha_at(self.done());
-        let problem = Problem {
-            chain: self.chain,
-            terminal: self.terminal,
-            alpha: (self.config.objective == ObjectiveKind::Control).then_some(alpha),
+        let (alpha, steps, next) = (self.config.alpha_at(self.done()), self.steps_now(), self.done() + 1);
+        let (chain, config) = (self.chain, &self.config);
+        let control = |params: &Params| -> Result<Box<dyn Control>> {
+            Ok(Box::new(TokenControl::new(chain, &config.control, params)?))
         };
-        let steps = self.steps_now();
-        let (vars, held) = (self.learner.params().vars(), self.learner.held());
-        let FinetuneConfig { estimator, truncate, lookahead, .. } = self.config;
-        let method = BackProp { estimator, truncate, lookahead, keep: self.keep };
-        let batch = self.config.batch;
-        let shards = shards(seed, batch, self.config.shard);
-        let graphs: Vec<&[Draw]> = shards.chunks(if self.joined { shards.len() } else { 1 }).collect();
-        let (sums, figures) = over_shards(self.pool, graphs.len(), |i| {
-            let control = TokenControl::new(self.chain, &self.config.control, self.learner.params())?;
-            let frozen = TokenControl::new(self.chain, &self.config.control, &held)?;
-            let rows = graphs[i].iter().map(|(_, rows)| rows).sum();
-            let part = Batch { rows, total: batch, steps, seed };
-            let part = method.gradient_from(&problem, &control, &frozen, &vars, &part, graphs[i])?;
-            Ok((part.gradients, [part.value, part.cost]))
-        })?;
-        let next = self.done() + 1;
-        let figures: Vec<&Tensor> = figures.iter().flatten().collect();
-        let Learnt { figures: (value, cost), norm, rate } = self.learner.learn(&sums, self.pool, &figures, |rows| {
-            let (value, cost) = means(&rows, batch);
+        let FinetuneConfig { estimator, truncate, lookahead, .. } = *config;
+        let run = Run {
+            chain,
+            terminal: self.reward.terminal,
+            values: self.reward.values,
+            config,
+            learner: &self.learner,
+            control: &control,
+            alpha,
+            steps,
+            seed: self.seed,
+            pool: self.pool,
+            method: BackProp { estimator, truncate, lookahead, keep: self.keep },
+            joined: self.joined,
+        };
+        let Update { sums, rows, known, figures: more } = self.objective.update(&run)?;
+        let (rows, batch): (Vec<&Tensor>, _) = (rows.iter().collect(), config.batch);
+        let Learnt { figures: (value, cost), norm, rate } = self.learner.learn(&sums, self.pool, &rows, |rows| {
+            let (value, cost) = known.unwrap_or_else(|| means(&rows, batch));
             if value.is_finite() && cost.is_finite() {
                 return Ok((value, cost));
             }
             Err(Error::device(format!("value {value} or divergence {cost} is not finite at step {next}"))
                 .hint("lower the learning rate or raise alpha"))
         })?;
-        Ok(vec![
+        let mut figures = vec![
             ("value", value),
             ("path_kl", cost),
             ("objective", value - alpha * cost),
@@ -277,14 +283,20 @@ impl Training for Finetuning<'_> {
             ("steps", steps as f64),
             ("gradient_norm", norm),
             ("learning_rate", rate),
-        ])
+        ];
+        figures.extend(more);
+        Ok(figures)
     }
 
     fn state(&self) -> Result<Tensors> {
-        self.learner.state()
+        let mut state = self.learner.state()?;
+        state.extend(self.objective.state().into_iter().map(|(name, tensor)| (format!("{OWN}{name}"), tensor)));
+        Ok(state)
     }
 
     fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
+        let own = state.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(OWN)?.to_owned(), tensor.clone())));
+        self.objective.restore(own.collect());
         self.learner.restore(done, state)
     }
 

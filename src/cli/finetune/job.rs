@@ -192,7 +192,7 @@ impl Job<'_> {
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
         let outcome = Outcome {
-            objective: format!("{:?}", config.objective).to_lowercase(),
+            objective: config.objective.clone(),
             prior: self.prior_name.to_owned(),
             reward: self.reward_name.clone(),
             verdict,

@@ -5,7 +5,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
-use crate::finetune::{CONTROLS, ControlKind, Estimator, FinetuneConfig, ObjectiveKind};
+use crate::finetune::{CONTROL, CONTROLS, ControlKind, Estimator, FinetuneConfig, OBJECTIVES};
 use crate::reward::enumerable;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -139,7 +139,7 @@ impl Tuning {
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
         let mut config = FinetuneConfig::default();
         if let Some(name) = &self.objective {
-            config.objective = ObjectiveKind::named(name)?;
+            config.objective = OBJECTIVES.get(name)?.name.to_owned();
         }
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;
@@ -168,7 +168,7 @@ impl Tuning {
         if hold == 0 || !steps.is_multiple_of(hold) {
             return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
         }
-        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == ObjectiveKind::Control;
+        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == CONTROL;
         config.lookahead = self.lookahead.or(soft.then_some(STRETCH * hold));
         if config.lookahead.is_some() {
             config.ramp_short = 0.0;

@@ -1,0 +1,129 @@
+//! Methods that train a control, one file each.
+
+mod backprop;
+mod clipped;
+mod paths;
+mod score;
+mod weighted;
+
+pub use clipped::ClippedRatio;
+pub use paths::{Ledger, PathLoss, PathObjective, Weighed};
+pub use score::ScoreFunction;
+pub use weighted::WeightedLikelihood;
+
+use super::{BackProp, Control, FinetuneConfig, Terminal, Valued};
+use crate::diffusion::Chain;
+use crate::error::Result;
+use crate::nn::{Figures, Gradients, Learner, Params, Pool, Tensors};
+use crate::random::Seed;
+use crate::registry::registry;
+use candle_core::Tensor;
+
+registry! {
+    /// The objectives by name.
+    pub OBJECTIVES: fn(&FinetuneConfig) -> Box<dyn Objective>, "objective", "objectives";
+    "control" => backprop::control, "entropy-regularised control by back-propagation through the sampler";
+    "no-kl" => backprop::no_kl, "the same without the divergence (ablation: expect reward collapse)";
+    "draft" => backprop::draft, "DRaFT-K: no divergence, back-propagation through the last --truncate steps";
+    "alignprop" => backprop::alignprop, "AlignProp: no divergence, back-propagation through a random number of last steps";
+    "refl" => backprop::refl, "ReFL: no divergence, back-propagation through one block that ends at a random step";
+    "ppo" => clipped::make, "proximal policy optimisation with the sampled log-ratio as penalty; needs no gradient of the reward";
+    "score" => score::make, "score-function policy gradient; needs no gradient of the reward";
+    "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
+}
+
+/// What a method asks of the reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Its values, of decoded sequences.
+    Values,
+    /// Its gradient by relaxed sequences.
+    Gradient,
+}
+
+/// A method: from the state of a run to the gradient of its next optimiser step.
+pub trait Objective: Send + Sync {
+    /// What it asks of the reward.
+    fn needs(&self) -> Needs;
+
+    /// Whether the paths of early steps end before the decode ([`FinetuneConfig::ramp_from`]).
+    fn ramps(&self) -> bool {
+        false
+    }
+
+    /// The gradient of the step that `run` stands at.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn update(&mut self, run: &Run<'_>) -> Result<Update>;
+
+    /// What has to be kept between steps to go on with the same bytes.
+    fn state(&self) -> Tensors {
+        Tensors::default()
+    }
+
+    /// Takes over a [`state`](Self::state).
+    fn restore(&mut self, state: Tensors) {
+        let _ = state;
+    }
+}
+
+/// Where a run stands, and what it is made of.
+pub struct Run<'a> {
+    /// The base chain.
+    pub chain: &'a dyn Chain,
+    /// The reward with its gradient, where it has one.
+    pub terminal: Option<&'a dyn Terminal>,
+    /// The reward as decoded.
+    pub values: &'a dyn Valued,
+    /// Settings.
+    pub config: &'a FinetuneConfig,
+    /// The control being trained.
+    pub learner: &'a Learner,
+    /// Makes the control of some parameters.
+    pub control: &'a (dyn Fn(&Params) -> Result<Box<dyn Control + 'a>> + Sync),
+    /// Price of a nat at this step.
+    pub alpha: f64,
+    /// Steps that a path walks at this step.
+    pub steps: usize,
+    /// Seed of the run.
+    pub seed: Seed,
+    /// Threads.
+    pub pool: &'a Pool,
+    /// How whole paths are differentiated.
+    pub method: BackProp,
+    /// Whether the shards of a step share one graph.
+    pub joined: bool,
+}
+
+/// What a method makes of a step.
+pub struct Update {
+    /// Gradients of the loss, in sums whose number does not depend on the threads.
+    pub sums: Vec<Gradients>,
+    /// Value and cost rows of every shard in turn, still where they were computed; or nothing where `known` is.
+    pub rows: Vec<Tensor>,
+    /// Mean value and divergence, where they are on the host already.
+    pub known: Option<(f64, f64)>,
+    /// Further figures.
+    pub figures: Figures,
+}
+
+impl Run<'_> {
+    /// Optimiser steps taken.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.learner.done()
+    }
+
+    /// The seed of an optimiser step.
+    #[must_use]
+    pub fn seed_at(&self, step: u64) -> Seed {
+        self.seed.child("step").index(step)
+    }
+
+    /// Seeds and rows of a step's shards.
+    pub(super) fn draws(&self, step: u64) -> Vec<(Seed, usize)> {
+        let (seed, batch, shard) = (self.seed_at(step), self.config.batch, self.config.shard);
+        (0..batch.div_ceil(shard)).map(|i| (seed.index(i as u64), shard.min(batch - i * shard))).collect()
+    }
+}

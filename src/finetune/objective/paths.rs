@@ -1,0 +1,167 @@
+//! Methods that learn from kept paths and values alone.
+
+use super::{Needs, Objective, Run, Update};
+use crate::error::Result;
+use crate::finetune::trace::Trace;
+use crate::nn::{Figures, Params, Tensors, over_shards};
+use ndarray::{Array1, Array2, Axis, concatenate};
+
+/// All numbers of a batch of kept paths.
+pub struct Ledger<'a> {
+    /// Rewards of the ends, as decoded, (n).
+    pub values: &'a [f64],
+    /// ℓ_k of the control that drew the paths, (K, n); its column sums are L.
+    pub drawn: &'a Array2<f64>,
+    /// ℓ_k of the control as it is now, (K, n).
+    pub now: &'a Array2<f64>,
+    /// Price of a nat.
+    pub alpha: f64,
+}
+
+impl Ledger<'_> {
+    /// L of the control that drew the paths, per path.
+    #[must_use]
+    pub fn drawn_ratio(&self) -> Array1<f64> {
+        self.drawn.sum_axis(Axis(0))
+    }
+
+    /// L of the control as it is now, per path.
+    #[must_use]
+    pub fn ratio(&self) -> Array1<f64> {
+        self.now.sum_axis(Axis(0))
+    }
+}
+
+/// What a loss makes of a batch.
+pub struct Weighed {
+    /// `∂loss/∂ℓ_{k,i}`, (K, n), or (1, n) for the same at every step.
+    pub weights: Array2<f64>,
+    /// What it says of itself.
+    pub figures: Figures,
+}
+
+/// A loss that is a function of log-densities, rewards and nothing else, on paths that are held fixed:
+///
+/// ```text
+/// ∂loss/∂θ = Σ_{k,i} w_{k,i} ∂ℓ_{k,i}(θ)/∂θ
+/// ```
+/// so that a method is its weights.
+pub trait PathLoss: Send + Sync {
+    /// The weights of a batch.
+    ///
+    /// # Errors
+    /// When the batch carries no information, such as one path alone.
+    fn weigh(&self, ledger: &Ledger<'_>) -> Result<Weighed>;
+
+    /// Optimiser steps that are taken on one batch of paths.
+    fn reuse(&self) -> u64 {
+        1
+    }
+}
+
+/// A [`PathLoss`] as an [`Objective`]: paths of the control as it stands are drawn, weighed, and kept for as many optimiser
+/// steps as the loss reuses them.
+///
+/// # Cost
+/// One walk of the chain a batch; one evaluation of the control forward and one in reverse an optimiser step, and another
+/// forward where paths are reused. The graph of one block is held at a time, however long the path.
+pub struct PathObjective<L> {
+    loss: L,
+    batch: Option<Kept>,
+    behaviour: Option<Tensors>,
+}
+
+struct Kept {
+    traces: Vec<Trace>,
+    values: Vec<f64>,
+    drawn: Array2<f64>,
+}
+
+impl<L: PathLoss> PathObjective<L> {
+    /// The objective of a loss.
+    pub fn new(loss: L) -> Self {
+        Self { loss, batch: None, behaviour: None }
+    }
+
+    /// Draws the batch that belongs to optimiser step `first` with the weights that stood then.
+    fn draw(run: &Run<'_>, first: u64, behaviour: &Params) -> Result<Kept> {
+        let draws = run.draws(first);
+        let traces = run.pool.map(draws.len(), |i| {
+            let control = (run.control)(behaviour)?;
+            Trace::draw(run.chain, Some(control.as_ref()), run.values, run.steps, &draws[i..=i])
+        })?;
+        let values = traces.iter().flat_map(|trace| trace.values.iter().copied()).collect();
+        let drawn = beside(traces.iter().map(|trace| &trace.increments));
+        Ok(Kept { traces, values, drawn })
+    }
+}
+
+/// Matrices of as many rows beside each other.
+fn beside<'a>(parts: impl Iterator<Item = &'a Array2<f64>>) -> Array2<f64> {
+    let views: Vec<_> = parts.map(|part| part.view()).collect();
+    concatenate(Axis(1), &views).unwrap_or_default()
+}
+
+impl<L: PathLoss> Objective for PathObjective<L> {
+    fn needs(&self) -> Needs {
+        Needs::Values
+    }
+
+    fn update(&mut self, run: &Run<'_>) -> Result<Update> {
+        let age = run.done() % self.loss.reuse();
+        if age == 0 {
+            self.batch = None;
+            self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?;
+        }
+        let kept = match self.batch.take() {
+            Some(kept) => kept,
+            None => {
+                let behaviour = match (&self.behaviour, age) {
+                    (Some(weights), 1..) => Params::frozen(weights.clone(), run.learner.params().device()),
+                    _ => run.learner.held(),
+                };
+                Self::draw(run, run.done() - age, &behaviour)?
+            }
+        };
+        let now = if age == 0 {
+            kept.drawn.clone()
+        } else {
+            let held = run.learner.held();
+            let parts = run.pool.map(kept.traces.len(), |i| kept.traces[i].under((run.control)(&held)?.as_ref()))?;
+            beside(parts.iter())
+        };
+        let ledger = Ledger { values: &kept.values, drawn: &kept.drawn, now: &now, alpha: run.alpha };
+        let Weighed { weights, mut figures } = self.loss.weigh(&ledger)?;
+        let n = kept.values.len() as f64;
+        let known = (kept.values.iter().sum::<f64>() / n, ledger.drawn_ratio().sum() / n);
+        figures.push(("path_age", age as f64));
+        let weights = weights.broadcast(kept.drawn.raw_dim()).map(|all| all.to_owned()).unwrap_or(weights);
+        let starts: Vec<usize> = kept
+            .traces
+            .iter()
+            .scan(0, |at, trace| {
+                let start = *at;
+                *at += trace.rows();
+                Some(start)
+            })
+            .collect();
+        let vars = run.learner.params().vars();
+        let (sums, _) = over_shards(run.pool, kept.traces.len(), |i| {
+            let control = (run.control)(run.learner.params())?;
+            let columns = starts[i]..starts[i] + kept.traces[i].rows();
+            let share = weights.slice(ndarray::s![.., columns]).to_owned();
+            Ok((kept.traces[i].gradient(control.as_ref(), &vars, &share)?, ()))
+        })?;
+        self.batch = Some(kept);
+        Ok(Update { sums, rows: Vec::new(), known: Some(known), figures })
+    }
+
+    fn state(&self) -> Tensors {
+        self.behaviour.clone().unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: Tensors) {
+        self.batch = None;
+        self.behaviour = (!state.is_empty()).then_some(state);
+    }
+}

@@ -1,0 +1,238 @@
+//! Kept paths, and methods that learn from them.
+
+use super::fixture::{Bent, Constant, Hills, Network, Slope, flat, mean};
+use super::tokens::chain;
+use crate::diffusion::{Chain as _, DiffusionChain};
+use crate::finetune::{
+    BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, Estimator, FinetuneConfig, Finetuning, Ledger,
+    PathLoss, Problem, Rollout, ScoreFunction, SequenceTerminal, Trace, Undecoded, WeightedLikelihood,
+};
+use crate::nn::{Params, Pool, Training as _, check};
+use crate::random::Seed;
+use crate::reward::Multilinear;
+use candle_core::{DType, Device};
+use ndarray::{Array2, Axis, array};
+
+const CHAIN: Bent = Bent { block: 2 };
+const ALPHA: f64 = 0.8;
+
+fn network() -> (Params, Network) {
+    let params = check::params();
+    Network::new(&params);
+    check::shake(&params);
+    let control = Network::new(&params);
+    (params, control)
+}
+
+fn trace(control: Option<&dyn Control>, rows: usize, seed: Seed) -> Trace {
+    Trace::draw(&CHAIN, control, &Undecoded(&Hills), CHAIN.steps(), &[(seed, rows)]).unwrap()
+}
+
+fn close(a: &Array2<f64>, b: &Array2<f64>) -> bool {
+    a.dim() == b.dim() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + b.abs()))
+}
+
+#[test]
+fn a_kept_path_has_the_log_ratio_of_its_roll_out_under_any_control() {
+    let (_, control) = network();
+    let drawn = trace(Some(&control), 5, Seed::root(1));
+    let rollout = Rollout::draw(&CHAIN, Some(&control), CHAIN.steps(), 5, Seed::root(1), false).unwrap();
+    let sums = drawn.increments.sum_axis(Axis(0));
+    for (sum, ratio) in sums.iter().zip(rollout.log_ratio.to_vec1::<f64>().unwrap()) {
+        assert!((sum - ratio).abs() < 1e-12, "{sum} {ratio}");
+    }
+    assert!(close(&drawn.under(&control).unwrap(), &drawn.increments));
+    // another control on the same path: log N(x'; m + s u, s²) − log N(x'; m, s²) with z = (x' − m)/s = u_drawn + ε
+    let other = Constant([0.2, -0.4]);
+    let base = trace(None, 4, Seed::root(2));
+    assert!(base.increments.iter().all(|ell| *ell == 0.0));
+    let expected = Rollout::draw(&CHAIN, None, CHAIN.steps(), 4, Seed::root(2), true).unwrap();
+    let got = base.under(&other).unwrap();
+    for (block, noise) in expected.noises.iter().enumerate() {
+        for (i, rows) in noise.to_vec3::<f64>().unwrap().iter().enumerate() {
+            let u = other.at(2 * block + i);
+            for (row, epsilon) in rows.iter().enumerate() {
+                let ell: f64 = u.iter().zip(epsilon).map(|(u, e)| u * e - 0.5 * u * u).sum();
+                assert!((got[[2 * block + i, row]] - ell).abs() < 1e-12);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_weighted_gradient_is_the_slope_of_the_weighted_log_densities() {
+    let (params, control) = network();
+    let drawn = trace(None, 3, Seed::root(3));
+    let weights = Array2::from_shape_fn((6, 3), |(k, i)| 0.3 * (k as f64) - 0.5 * (i as f64) + 0.2);
+    let got = flat(&drawn.gradient(&control, &params.vars(), &weights).unwrap());
+    let loss = || (&drawn.under(&Network::new(&params)).unwrap() * &weights).sum();
+    let mut index = 0;
+    for (_, var) in params.vars() {
+        let values = var.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        for i in 0..values.len() {
+            let at = |h: f64| {
+                let mut moved = values.clone();
+                moved[i] += h;
+                var.set(&candle_core::Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
+                loss()
+            };
+            let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+            at(0.0);
+            assert!((slope - got[index]).abs() < 1e-7 * (1.0 + slope.abs()), "{slope} {}", got[index]);
+            index += 1;
+        }
+    }
+    assert_eq!(index, got.len());
+}
+
+/// The gradient that a loss makes of one fresh batch.
+fn of(loss: &dyn PathLoss, params: &Params, control: &Network, seed: Seed) -> Vec<f64> {
+    let drawn = trace(Some(control), 64, seed);
+    let ledger = Ledger { values: &drawn.values, drawn: &drawn.increments, now: &drawn.increments, alpha: ALPHA };
+    let weights = loss.weigh(&ledger).unwrap().weights;
+    let weights = weights.broadcast(drawn.increments.raw_dim()).unwrap().to_owned();
+    flat(&drawn.gradient(control, &params.vars(), &weights).unwrap())
+}
+
+#[test]
+fn the_score_function_has_the_mean_of_back_propagation() {
+    let (params, control) = network();
+    let held = Network::new(&Params::frozen(params.snapshot().unwrap(), &Device::Cpu));
+    let problem = Problem { chain: &CHAIN, terminal: &Hills, alpha: Some(ALPHA) };
+    let method = BackProp { estimator: Estimator::Landing, ..BackProp::default() };
+    let draws = 60;
+    let seed = |draw: u64| Seed::root(4).index(draw);
+    let score: Vec<Vec<f64>> = (0..draws).map(|i| of(&ScoreFunction, &params, &control, seed(i))).collect();
+    let exact: Vec<Vec<f64>> = (0..draws)
+        .map(|i| {
+            let batch = Batch { rows: 64, total: 64, steps: CHAIN.steps(), seed: seed(i) };
+            flat(&method.gradient(&problem, &control, &held, &params.vars(), &batch).unwrap().gradients)
+        })
+        .collect();
+    let (mut squares, mut size) = (0.0, 0.0_f64);
+    for i in 0..exact[0].len() {
+        let differences: Vec<f64> = score.iter().zip(&exact).map(|(a, b)| a[i] - b[i]).collect();
+        let (difference, se) = mean(&differences);
+        squares += (difference / se).powi(2);
+        let (value, error) = mean(&exact.iter().map(|draw| draw[i]).collect::<Vec<_>>());
+        size = size.max((value / error).abs());
+    }
+    // a sum of as many squared standard scores: mean n, standard deviation about √(2n) if they were independent
+    let n = exact[0].len() as f64;
+    assert!(squares < n + 5.0 * (2.0 * n).sqrt(), "{squares} of {n}");
+    assert!(size > 10.0, "the gradient is not zero: {size} standard errors");
+}
+
+#[test]
+fn all_weights_vanish_at_the_optimum_of_a_linear_reward() {
+    // r = a Σ x on a linear chain: the best control is constant and r/α − L the same on every path
+    let params = check::params();
+    let problem = crate::finetune::analytic::LinearQuadratic::default();
+    let chain =
+        crate::finetune::analytic::LinearChain::euler(&problem, crate::finetune::analytic::Start::Joint, 4, 2).unwrap();
+    let mut carry = 0.7 / ALPHA;
+    let mut gains: Vec<crate::finetune::analytic::Gain> = chain
+        .all()
+        .iter()
+        .rev()
+        .map(|step| {
+            let gain = crate::finetune::analytic::Gain { slope: 0.0, offset: step.std * carry };
+            carry *= step.keep;
+            gain
+        })
+        .collect();
+    gains.reverse();
+    let control = crate::finetune::analytic::Affine::held(&gains).unwrap();
+    drop(params);
+    let slope = Slope(0.7);
+    let drawn = Trace::draw(&chain, Some(&control), &Undecoded(&slope), chain.steps(), &[(Seed::root(5), 32)]).unwrap();
+    let ledger = Ledger { values: &drawn.values, drawn: &drawn.increments, now: &drawn.increments, alpha: ALPHA };
+    let losses: [&dyn PathLoss; 2] = [&ScoreFunction, &WeightedLikelihood { reuse: 1 }];
+    for loss in losses {
+        let weights = loss.weigh(&ledger).unwrap().weights;
+        assert!(weights.iter().all(|w| w.abs() < 1e-13), "{weights}");
+    }
+}
+
+#[test]
+fn a_ratio_that_left_the_trust_region_is_clipped_on_the_side_that_gains() {
+    let drawn = array![[0.0, 0.0, 0.0, 0.0]];
+    let now = array![[1.5_f64.ln(), 0.5_f64.ln(), 1.5_f64.ln(), 0.5_f64.ln()]];
+    let ledger = Ledger { values: &[1.0, 1.0, -1.0, -1.0], drawn: &drawn, now: &now, alpha: 1.0 };
+    let weighed = ClippedRatio { clip: 0.2, reuse: 2 }.weigh(&ledger).unwrap();
+    // advantages ±√(3/4); raised where good, lowered where bad: clipped; the other way round: not
+    let a = 0.75_f64.sqrt() / 4.0;
+    for (weight, expected) in weighed.weights.iter().zip([0.0, -0.5 * a, 1.5 * a, 0.0]) {
+        assert!((weight - expected).abs() < 1e-15, "{weight} {expected}");
+    }
+    assert_eq!(weighed.figures, [("clipped_share", 0.5)]);
+}
+
+#[test]
+fn the_penalty_of_a_step_is_what_is_paid_from_it_on() {
+    // reward equal everywhere: the advantage of step k is −α Σ_{j≥k} ℓ_j, normalised
+    let drawn = array![[5.0, -3.0], [1.0, 2.0]];
+    let ledger = Ledger { values: &[0.0, 0.0], drawn: &drawn, now: &drawn, alpha: 0.5 };
+    let weights = ClippedRatio { clip: 0.2, reuse: 1 }.weigh(&ledger).unwrap().weights;
+    let a = 0.5_f64.sqrt() / 2.0;
+    for (got, expected) in weights.iter().zip([a, -a, -a, a]) {
+        assert!((got - expected).abs() < 1e-15, "{weights}");
+    }
+}
+
+#[test]
+fn the_likelihoods_baseline_has_no_bias_when_paths_are_reused() {
+    // E_old[ρ ∂L] = 0: with equal rewards the gradient of a moved control is that of KL(P_old‖P^θ) alone, whose weights are
+    // ρ/Σρ − 1/n
+    let drawn = array![[0.0, 0.0, 0.0]];
+    let now = array![[0.3, -0.1, 0.4]];
+    let ledger = Ledger { values: &[1.0, 1.0, 1.0], drawn: &drawn, now: &now, alpha: 1.0 };
+    let weights = WeightedLikelihood { reuse: 2 }.weigh(&ledger).unwrap().weights;
+    let sum: f64 = now.iter().map(|l: &f64| l.exp()).sum();
+    for (got, l) in weights.iter().zip(&now) {
+        assert!((got - (l.exp() / sum - 1.0 / 3.0)).abs() < 1e-15);
+    }
+}
+
+fn run<'a>(
+    chain: &'a DiffusionChain,
+    terminal: &'a SequenceTerminal<'_>,
+    objective: &str,
+    pool: &'a Pool,
+) -> Finetuning<'a> {
+    let control = ControlConfig { kind: ControlKind::ProductMixture, dim: 4, ..ControlConfig::default() };
+    let config = FinetuneConfig {
+        objective: objective.to_owned(),
+        batch: 24,
+        shard: 8,
+        steps: 9,
+        control,
+        ..FinetuneConfig::default()
+    };
+    Finetuning::new(config, chain, terminal, Seed::root(7), pool).unwrap()
+}
+
+#[test]
+fn every_objective_resumes_in_the_middle_of_a_batch_with_the_same_bytes() {
+    let chain = chain(DType::F32, 3);
+    let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
+    let terminal = SequenceTerminal::new(&chain, &reward);
+    let (one, three) = (Pool::new(1).unwrap(), Pool::new(3).unwrap());
+    let bits = |run: &Finetuning<'_>| -> Vec<u32> {
+        let weights = run.weights();
+        let flat = weights.values().flat_map(|w| w.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        flat.map(f32::to_bits).collect()
+    };
+    for name in crate::finetune::OBJECTIVES.names() {
+        let mut whole = run(&chain, &terminal, name, &one);
+        (0..9).for_each(|_| drop(whole.step().unwrap()));
+        let mut first = run(&chain, &terminal, name, &three);
+        (0..6).for_each(|_| drop(first.step().unwrap()));
+        let state = first.state().unwrap();
+        let mut second = run(&chain, &terminal, name, &three);
+        second.restore(6, &state).unwrap();
+        (6..9).for_each(|_| drop(second.step().unwrap()));
+        assert_eq!(bits(&whole), bits(&second), "{name}");
+        assert!(bits(&whole).iter().any(|bits| *bits != 0), "{name} moved nothing");
+    }
+}
