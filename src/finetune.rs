@@ -17,6 +17,7 @@ mod token_control;
 mod trace;
 mod training;
 mod walk;
+mod word_table;
 
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
@@ -28,7 +29,7 @@ pub use objective::{
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal, Undecoded, Valued};
-pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
+pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;
 pub use training::{CONTROL, Feedback, FinetuneConfig, Finetuning};
 

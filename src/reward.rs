@@ -50,6 +50,11 @@ pub trait Reward: Send + Sync {
         Ok(None)
     }
 
+    /// Rewards of all V^L sequences, the first position most significant, where this reward is a table of them.
+    fn words(&self) -> Option<&[f64]> {
+        None
+    }
+
     /// Whether there is a [`soft_value`](Self::soft_value).
     fn has_soft_value(&self) -> bool {
         false

@@ -46,6 +46,8 @@ impl FinetuneConfig {
             ControlKind::Mlp => (8 * self.control.dim * (self.control.layers + 1)) as u64 + 3 * tokens,
             // beliefs before and after the tilt of every step
             ControlKind::ProductMixture => (hold * 2 * length * letters) as u64,
+            // words of both halves, their products with the table and the masses, with gradients
+            ControlKind::WordTable => hold as u64 * (16 * words(letters, length.div_ceil(2)) + 12 * tokens),
         };
         // evidence, context and beliefs, each with its gradient
         prior.denoiser.activations(length, embedding, letters, false) + control + 12 * tokens
@@ -62,6 +64,8 @@ impl ControlConfig {
         match self.kind {
             // logits, factors and their gradients, in both orders
             ControlKind::ProductMixture => 8 * self.weights(prior),
+            // the table and its gradient, in both orders
+            ControlKind::WordTable => 4 * self.weights(prior),
             ControlKind::Mlp | ControlKind::Transformer => 0,
         }
     }
@@ -77,8 +81,14 @@ impl ControlConfig {
                 dim * (ends + 2 * dim) + self.layers as u64 * 3 * dim * dim
             }
             ControlKind::ProductMixture => dim * (length * letters + 1) as u64,
+            ControlKind::WordTable => words(letters, length),
         }
     }
+}
+
+/// Words of a length.
+fn words(letters: usize, length: usize) -> u64 {
+    (letters as u64).saturating_pow(length as u32)
 }
 
 #[cfg(test)]
@@ -111,7 +121,8 @@ mod tests {
         let prior = Prior::new(&shape, &check::params_f32()).unwrap();
         let chain = DiffusionChain::new(std::sync::Arc::new(prior), 4, 2, Grid::Time, SolverKind::Ancestral).unwrap();
         for kind in [ControlKind::ProductMixture, ControlKind::Transformer] {
-            let (config, params) = (ControlConfig { kind, dim: 8, layers: 1, heads: 2 }, check::params_f32());
+            let (config, params) =
+                (ControlConfig { kind, dim: 8, layers: 1, heads: 2, ..ControlConfig::default() }, check::params_f32());
             TokenControl::new(&chain, &config, &params).unwrap();
             assert_eq!(config.weights(&shape), params.count() as u64);
         }

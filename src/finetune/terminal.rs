@@ -25,6 +25,11 @@ pub trait Terminal: Send + Sync {
         self.reward(k, x)
     }
 
+    /// Rewards of all words that a state can decode to, in the order of [`Reward::words`], where they are a table.
+    fn words(&self) -> Option<&[f64]> {
+        None
+    }
+
     /// As [`value`](Self::value); what was worked out on the way that a block from these states would work out again is left in
     /// `memory`.
     ///
@@ -87,6 +92,10 @@ impl Valued for SequenceTerminal<'_> {
 impl Terminal for SequenceTerminal<'_> {
     fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
         self.reward.reward(&softmax(&self.chain.read(k, x)?)?)
+    }
+
+    fn words(&self) -> Option<&[f64]> {
+        self.reward.words()
     }
 
     fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {

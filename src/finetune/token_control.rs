@@ -2,10 +2,12 @@
 
 use super::Control;
 use super::product_mixture::ProductMixture;
+use super::word_table::WordTable;
 use crate::diffusion::{Change, Denoiser, DenoiserConfig, DiffusionChain, Memory, Move, Transformer, level};
 use crate::error::{Error, Result};
 use crate::nn::{LayerNorm, Linear, Params, TimeEmbedding, softmax};
 use crate::registry::registry;
+use crate::reward::enumerable;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -21,6 +23,8 @@ pub enum ControlKind {
     /// Mixture of products of letters: the exact form for independent letters and short sequences.
     #[default]
     ProductMixture,
+    /// A learnt weight for every sequence: for sequences that can be enumerated.
+    WordTable,
 }
 
 registry! {
@@ -30,6 +34,19 @@ registry! {
     "transformer" => ControlKind::Transformer, "transformer over positions";
     "product-mixture" => ControlKind::ProductMixture,
         "mixture of products of letters: exact for independent letters and short sequences";
+    "word-table" => ControlKind::WordTable, "a learnt weight for every sequence: for those few enough to enumerate";
+}
+
+/// What a control is before its first step of training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlStart {
+    /// Zero: the chain is the prior's.
+    #[default]
+    Zero,
+    /// The tilt of beliefs by exp(r/α), for a [`ControlKind::WordTable`] of a reward that is a table: exact for letters that are
+    /// independent given the state and infinitely many steps; training makes up for the rest.
+    Tilt,
 }
 
 /// Sizes of the control network.
@@ -38,6 +55,8 @@ registry! {
 pub struct ControlConfig {
     /// Kind of network.
     pub kind: ControlKind,
+    /// What it starts from.
+    pub start: ControlStart,
     /// Width; of a product mixture, the number of products.
     pub dim: usize,
     /// Residual blocks.
@@ -48,7 +67,7 @@ pub struct ControlConfig {
 
 impl Default for ControlConfig {
     fn default() -> Self {
-        Self { kind: ControlKind::ProductMixture, dim: 128, layers: 2, heads: 4 }
+        Self { kind: ControlKind::ProductMixture, start: ControlStart::Zero, dim: 128, layers: 2, heads: 4 }
     }
 }
 
@@ -62,6 +81,9 @@ impl ControlConfig {
             if value == 0 || value > last {
                 return Err(Error::usage(format!("`control.{name}` is {value}; 1 to {last} is accepted")));
             }
+        }
+        if self.start == ControlStart::Tilt && self.kind != ControlKind::WordTable {
+            return Err(Error::usage("`control.start` tilt is for control `word-table`; the others start at zero"));
         }
         if self.kind == ControlKind::Transformer && !self.dim.is_multiple_of(self.heads) {
             let message = format!("`control.dim` {} is not a multiple of `control.heads` {}", self.dim, self.heads);
@@ -88,9 +110,15 @@ pub struct TokenControl<'a> {
 }
 
 enum Network {
+    /// Evaluated once a block, and held.
+    Held(Held),
+    ProductMixture(Box<ProductMixture>),
+    WordTable(Box<WordTable>),
+}
+
+enum Held {
     Mlp { input: Linear, time: TimeEmbedding, blocks: Vec<Residual>, norm: LayerNorm, output: Linear },
     Transformer(Box<Transformer>),
-    ProductMixture(Box<ProductMixture>),
 }
 
 struct Residual {
@@ -111,7 +139,7 @@ impl<'a> TokenControl<'a> {
         let (length, dim, letters) = (prior.length, prior.embedding_dim, chain.prior().alphabet().len());
         let width = config.dim;
         let network = match config.kind {
-            ControlKind::Mlp => Network::Mlp {
+            ControlKind::Mlp => Network::Held(Held::Mlp {
                 input: Linear::new(&params.child("input"), length * (dim + letters), width)?,
                 time: TimeEmbedding::new(&params.child("time"), width)?,
                 blocks: (0..config.layers)
@@ -127,25 +155,32 @@ impl<'a> TokenControl<'a> {
                     .collect::<Result<_>>()?,
                 norm: LayerNorm::new(&params.child("norm"), width)?,
                 output: Linear::zeros(&params.child("output"), width, length * letters)?,
-            },
+            }),
             ControlKind::Transformer => {
                 let sizes = DenoiserConfig { dim: width, layers: config.layers, heads: config.heads };
-                Network::Transformer(Box::new(Transformer::new(params, &sizes, length, dim, letters)?))
+                Network::Held(Held::Transformer(Box::new(Transformer::new(params, &sizes, length, dim, letters)?)))
             }
             ControlKind::ProductMixture => {
                 Network::ProductMixture(Box::new(ProductMixture::new(params, length, letters, width)?))
+            }
+            ControlKind::WordTable => {
+                if !enumerable(letters, length) || length < 2 {
+                    let message =
+                        format!("control `word-table` holds one weight a sequence; {letters}^{length} are too many");
+                    return Err(Error::usage(message).hint("use control `product-mixture`"));
+                }
+                Network::WordTable(Box::new(WordTable::new(params, length, letters)?))
             }
         };
         Ok(Self { chain, network })
     }
 
-    /// Change of the token logits, (B, L, V).
-    fn network(&self, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
+    /// A held network's change of the token logits, (B, L, V).
+    fn held(&self, network: &Held, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
         let log_snr = self.chain.log_snrs()[k];
-        match &self.network {
-            Network::Transformer(network) => network.context(x, probabilities, &[log_snr]),
-            Network::ProductMixture(mixture) => mixture.forward(probabilities),
-            Network::Mlp { input, time, blocks, norm, output } => {
+        match network {
+            Held::Transformer(network) => network.context(x, probabilities, &[log_snr]),
+            Held::Mlp { input, time, blocks, norm, output } => {
                 let (b, l, v) = probabilities.dims3()?;
                 let time = time.forward(&[level(log_snr)])?;
                 let flat = Tensor::cat(&[x, probabilities], 2)?.reshape((b, ()))?;
@@ -166,23 +201,29 @@ impl Control for TokenControl<'_> {
             return Err(Error::device("a token control needs the prior's token logits, and the chain has none"));
         };
         let probabilities = softmax(belief)?;
-        let change = match memory.change.take() {
-            Some(held) => held,
-            None => self.network(k, x, &probabilities)?,
+        let tilted = match &self.network {
+            Network::WordTable(table) => table.forward(&probabilities)?,
+            Network::ProductMixture(mixture) => softmax(&(belief + mixture.forward(&probabilities)?)?)?,
+            Network::Held(network) => {
+                let change = match memory.change.take() {
+                    Some(held) => held,
+                    None => self.held(network, k, x, &probabilities)?,
+                };
+                let tilted = softmax(&(belief + &change)?)?;
+                memory.change = Some(change);
+                tilted
+            }
         };
-        let tilted = softmax(&(belief + &change)?)?;
-        if !matches!(self.network, Network::ProductMixture(_)) {
-            memory.change = Some(change);
-        }
         let c = self.chain.coefficients(k);
         Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
     }
 
     fn change(&self, steps: Range<usize>, x: &Tensor, base: &Move) -> Result<Option<Change>> {
         let Some(belief) = &base.belief else { return Ok(None) };
-        if let Network::ProductMixture(mixture) = &self.network {
-            return Ok(Some(mixture.change()));
+        match &self.network {
+            Network::ProductMixture(mixture) => Ok(Some(mixture.change())),
+            Network::WordTable(_) => Ok(None),
+            Network::Held(network) => Ok(Some(Change::Held(self.held(network, steps.start, x, &softmax(belief)?)?))),
         }
-        Ok(Some(Change::Held(self.network(steps.start, x, &softmax(belief)?)?)))
     }
 }

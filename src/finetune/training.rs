@@ -2,7 +2,8 @@
 
 use super::backprop::means;
 use super::objective::{Needs, OBJECTIVES, Objective, Run, Update};
-use super::{BackProp, Control, ControlConfig, Estimator, Terminal, TokenControl, Valued};
+use super::word_table::WordTable;
+use super::{BackProp, Control, ControlConfig, ControlStart, Estimator, Terminal, TokenControl, Valued};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training};
@@ -172,7 +173,7 @@ pub struct Finetuning<'a> {
 }
 
 impl<'a> Finetuning<'a> {
-    /// A run at step 0, where the control is exactly zero.
+    /// A run at step 0, where the control is what [`ControlStart`] says.
     ///
     /// # Errors
     /// When the configuration is out of range, or the method needs a gradient that the reward does not have.
@@ -193,6 +194,11 @@ impl<'a> Finetuning<'a> {
         let device = chain.prior().device().clone();
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
         TokenControl::new(chain, &config.control, &params)?;
+        if config.control.start == ControlStart::Tilt {
+            let words = reward.terminal.and_then(Terminal::words);
+            let words = words.ok_or_else(|| Error::usage("`control.start` tilt needs a reward that is a table"))?;
+            WordTable::start(&params, &words.iter().map(|reward| reward / config.alpha).collect::<Vec<_>>())?;
+        }
         let settings = AdamWConfig {
             lr: config.learning_rate,
             weight_decay: 0.0,

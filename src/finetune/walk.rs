@@ -106,7 +106,7 @@ mod tests {
     fn a_block_at_once_agrees_with_its_steps() {
         let chain = chain(DType::F32);
         for kind in [ControlKind::Mlp, ControlKind::Transformer, ControlKind::ProductMixture] {
-            let config = ControlConfig { kind, dim: 8, layers: 1, heads: 2 };
+            let config = ControlConfig { kind, dim: 8, layers: 1, heads: 2, ..ControlConfig::default() };
             let params = check::params_f32();
             TokenControl::new(&chain, &config, &params).unwrap();
             check::shake(&params);

@@ -175,6 +175,10 @@ impl Reward for Multilinear {
         Ok(Some(((weight.log()? * alpha)? + self.most)?))
     }
 
+    fn words(&self) -> Option<&[f64]> {
+        Some(&self.values)
+    }
+
     fn has_soft_value(&self) -> bool {
         true
     }

@@ -89,7 +89,7 @@ fn reward() -> Result<Multilinear> {
 }
 
 fn sizes(kind: ControlKind) -> ControlConfig {
-    ControlConfig { kind, dim: 32, layers: 1, heads: 2 }
+    ControlConfig { kind, dim: 32, layers: 1, heads: 2, ..ControlConfig::default() }
 }
 
 /// The gradient through the sampler, by recomputation.

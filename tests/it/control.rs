@@ -99,7 +99,7 @@ fn the_exact_change_of_logits_for_independent_letters_reaches_the_tilt() {
     let prior = Prior::with_denoiser(&config, &none, Box::new(Pair([[0.49, 0.21], [0.21, 0.09]]))).unwrap();
     let chain = DiffusionChain::new(Arc::new(prior), 64, 4, Grid::LogSnr, SolverKind::Ancestral).unwrap();
     let params = Params::trainable(Seed::root(2), DType::F64, &Device::Cpu);
-    let sizes = ControlConfig { kind: ControlKind::Mlp, dim: 4, layers: 1, heads: 1 };
+    let sizes = ControlConfig { kind: ControlKind::Mlp, dim: 4, layers: 1, heads: 1, ..ControlConfig::default() };
     let control = TokenControl::new(&chain, &sizes, &params).unwrap();
     let (_, bias) = params.vars().into_iter().find(|(name, _)| name == "output.bias").unwrap();
     bias.set(&Tensor::new(&[0.0, bonus / alpha, 0.0, bonus / alpha], &Device::Cpu).unwrap()).unwrap();
@@ -151,7 +151,7 @@ fn the_certificate_of_a_token_control_falls_towards_zero_and_its_law_towards_the
         learning_rate: 0.03,
         ema: 0.9,
         ramp_share: 0.3,
-        control: ControlConfig { kind: ControlKind::Mlp, dim: 16, layers: 1, heads: 1 },
+        control: ControlConfig { kind: ControlKind::Mlp, dim: 16, layers: 1, heads: 1, ..ControlConfig::default() },
         ..FinetuneConfig::default()
     };
     let mut training = Finetuning::new(settings, &chain, &terminal, Seed::root(2), &pool).unwrap();

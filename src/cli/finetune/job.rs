@@ -12,7 +12,7 @@ use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
-use crate::finetune::{Finetuning, SequenceTerminal, Walked};
+use crate::finetune::{ControlStart, Finetuning, SequenceTerminal, Walked};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
@@ -162,7 +162,8 @@ impl Job<'_> {
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let config = self.plan.finetune.clone();
         let (letters, length) = (self.prior.alphabet().len(), self.prior.config().length);
-        let wanted = config.lookahead.is_some() && !self.reward.has_soft_value() && enumerable(letters, length);
+        let exact = config.lookahead.is_some() || config.control.start == ControlStart::Tilt;
+        let wanted = exact && !self.reward.has_soft_value() && enumerable(letters, length);
         let table = wanted.then(|| Multilinear::tabulate(self.reward, letters, length, &pool)).transpose()?;
         let reward = table.as_ref().map_or(self.reward, |table| table as &dyn Reward);
         let terminal = SequenceTerminal::new(&chain, reward);

@@ -5,7 +5,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
-use crate::finetune::{CONTROL, CONTROLS, ControlKind, Estimator, FinetuneConfig, OBJECTIVES};
+use crate::finetune::{CONTROL, CONTROLS, ControlKind, ControlStart, Estimator, FinetuneConfig, OBJECTIVES};
 use crate::reward::enumerable;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -80,6 +80,9 @@ pub(in crate::cli) struct Tuning {
     /// Control network: one of `seqtilt list` [default: product-mixture]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) control: Option<String>,
+    /// What the control starts from: zero, or, for a word-table, tilt [default: tilt for word-table]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) control_start: Option<String>,
     /// Width of the control network: products of a product-mixture, units of the others [default: 128]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) control_dim: Option<usize>,
@@ -144,6 +147,15 @@ impl Tuning {
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;
         }
+        let table = config.control.kind == ControlKind::WordTable;
+        config.control.start = match self.control_start.as_deref() {
+            None if table => ControlStart::Tilt,
+            None | Some("zero") => ControlStart::Zero,
+            Some("tilt") => ControlStart::Tilt,
+            Some(name) => {
+                return Err(Error::usage(format!("unknown start `{name}`; accepted: `zero`, `tilt`")));
+            }
+        };
         config.estimator = match self.estimator.as_deref() {
             None | Some("landing") => Estimator::Landing,
             Some("cost") => Estimator::Cost,

@@ -28,7 +28,7 @@ pub(super) fn chain(dtype: DType, hold: usize) -> DiffusionChain {
 }
 
 fn sizes(kind: ControlKind) -> ControlConfig {
-    ControlConfig { kind, dim: 8, layers: 1, heads: 2 }
+    ControlConfig { kind, dim: 8, layers: 1, heads: 2, ..ControlConfig::default() }
 }
 
 #[test]

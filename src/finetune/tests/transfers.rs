@@ -15,7 +15,7 @@ fn a_step_reads_back_once() {
     let terminal = SequenceTerminal::new(&chain, &reward);
     let pool = Pool::new(2).unwrap();
     for kind in [ControlKind::Mlp, ControlKind::Transformer, ControlKind::ProductMixture] {
-        let control = ControlConfig { kind, dim: 8, layers: 1, heads: 2 };
+        let control = ControlConfig { kind, dim: 8, layers: 1, heads: 2, ..ControlConfig::default() };
         let config = FinetuneConfig { batch: 12, shard: 4, steps: 1000, control, ..FinetuneConfig::default() };
         let mut run = Finetuning::new(config, &chain, &terminal, Seed::root(1), &pool).unwrap();
         // other tests of this process read too, so that of many steps the least disturbed one counts
@@ -35,7 +35,7 @@ fn shards_in_one_graph_walk_the_same_paths() {
     let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
     let terminal = SequenceTerminal::new(&chain, &reward);
     let pool = Pool::new(2).unwrap();
-    let control = ControlConfig { kind: ControlKind::Mlp, dim: 8, layers: 1, heads: 2 };
+    let control = ControlConfig { kind: ControlKind::Mlp, dim: 8, layers: 1, heads: 2, ..ControlConfig::default() };
     // a small rate: Adam's first step follows signs, also that of a gradient of nearly nothing
     let config =
         FinetuneConfig { batch: 10, shard: 4, steps: 100, control, learning_rate: 1e-3, ..FinetuneConfig::default() };
