@@ -40,7 +40,7 @@ pub use forward_kl::ForwardKl;
 pub use hellinger::Hellinger;
 pub use jeffreys::Jeffreys;
 pub use jensen_shannon::JensenShannon;
-pub use kind::{DIVERGENCES, DivergenceKind};
+pub use kind::{DIVERGENCES, DivergenceKind, MakeDivergence};
 pub use kl_chi2::KlChi2;
 pub use lambert::{log_omega, omega};
 pub use neyman::Neyman;

@@ -69,6 +69,9 @@ impl Divergence for Order {
     }
 
     fn f(&self, t: f64) -> f64 {
+        if t == 0.0 {
+            return self.value_at_zero();
+        }
         let log = t.ln();
         ((self.a * log).exp_m1() / self.a - (t - 1.0)) / (self.a - 1.0)
     }
