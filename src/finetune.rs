@@ -4,6 +4,7 @@
 //! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`OBJECTIVES`] lists them.
 
 pub mod analytic;
+pub mod divergence;
 
 mod backprop;
 mod control;
@@ -12,6 +13,7 @@ mod objective;
 mod problem;
 mod product_mixture;
 mod rollout;
+mod surrogate;
 mod terminal;
 mod token_control;
 mod trace;
@@ -23,11 +25,12 @@ pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
 pub use footprint::Walked;
 pub use objective::{
-    ClippedRatio, Ledger, Needs, OBJECTIVES, Objective, PathLoss, PathObjective, Run, ScoreFunction, Update, Weighed,
-    WeightedLikelihood,
+    ClippedRatio, Ledger, LogVariance, MirrorDescent, Needs, OBJECTIVES, Objective, PathLoss, PathObjective, Route,
+    Run, ScoreFunction, Update, Weighed, WeightedLikelihood,
 };
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
+pub use surrogate::Surrogate;
 pub use terminal::{SequenceTerminal, Terminal, Undecoded, Valued};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;

@@ -1,21 +1,27 @@
 //! Exact tilts of a prior that can be enumerated, and the exact reward–divergence frontier.
 //!
-//! With at most a few million sequences the optimum of KL-regularised control is a sum, not a simulation: every
-//! fine-tuned sampler can then be scored against the truth.
+//! With at most a few million sequences the optimum of regularised control is a sum, not a simulation: every fine-tuned
+//! sampler can then be scored against the truth. Divergences here are of laws of final sequences (terminal); those of paths
+//! are never less.
 
+mod divergence;
 mod frontier;
 
+pub use divergence::{DivergencePoint, divergence, divergence_curve};
 pub use frontier::{Frontier, FrontierPoint};
 
 use crate::error::{Error, Result};
+use crate::finetune::divergence::{Divergence, Tilting};
 
-/// The exact KL tilt of an enumerated prior.
+/// The exact tilt of an enumerated prior.
 ///
 /// ```text
-/// q*(x) = p(x) e^{r(x)/α} / Z        Z = Σ p(x) e^{r(x)/α}        J* = max_q E_q[r] − α KL(q‖p) = α log Z
+/// KL:     q*(x) = p(x) e^{r(x)/α} / Z       Z = Σ p(x) e^{r(x)/α}       J* = max_q E_q[r] − α KL(q‖p) = α log Z
+/// any f:  q*(x) = p(x) g((r(x) − λ)/α)      E_p[g((r − λ)/α)] = 1       J* = max_q E_q[r] − α D_f(q‖p)
 /// ```
 ///
-/// Source: the terminal law of entropy-regularised control, Uehara et al., arXiv 2402.15194. As published.
+/// Sources: the terminal law of entropy-regularised control, Uehara et al., arXiv 2402.15194, as published; for any f, Tang,
+/// arXiv 2403.06279.
 ///
 /// ```
 /// use seqtilt::eval::exact::Tilt;
@@ -30,16 +36,28 @@ pub struct Tilt {
     pub alpha: f64,
     /// q*(x), in the order of the prior.
     pub probabilities: Vec<f64>,
-    /// log Z, in nats.
+    /// λ/α; log Z, in nats, where KL is paid for.
     pub log_z: f64,
+    /// λ, in reward units.
+    pub lambda: f64,
     /// `E_q[r]`.
     pub mean_reward: f64,
-    /// KL(q*‖p), in nats.
+    /// KL(q*‖p), in nats, whatever is paid for.
     pub kl: f64,
+    /// D_f(q*‖p) of the divergence that is paid for.
+    pub divergence: f64,
     /// Effective share of draws from the prior, `1 / Σ q²/p`, in (0, 1]; times n it is the effective size of n draws.
     pub ess: f64,
-    /// J* = α log Z, the best value of `E[r] − α KL`.
+    /// The largest probability of one sequence.
+    pub max_weight: f64,
+    /// Share of the prior that q* leaves out; not 0 for truncating divergences alone.
+    pub dropped: f64,
+    /// J*, the best value of `E[r] − α D_f`; α log Z for KL.
     pub value: f64,
+    /// What the dual value is above J*: 0 but for rounding.
+    pub gap: f64,
+    /// What to read the figures with, in words: condensation, truncation.
+    pub warnings: Vec<String>,
 }
 
 impl Tilt {
@@ -63,7 +81,60 @@ impl Tilt {
         }
         let value = support.best + alpha * at.log_z_shifted;
         let log_z = support.best / alpha + at.log_z_shifted;
-        Ok(Self { alpha, probabilities, log_z, mean_reward: at.mean_reward, kl: at.kl, ess: at.ess, value })
+        Ok(Self {
+            alpha,
+            log_z,
+            lambda: value,
+            mean_reward: at.mean_reward,
+            kl: at.kl,
+            divergence: at.kl,
+            ess: at.ess,
+            max_weight: probabilities.iter().copied().fold(0.0, f64::max),
+            dropped: 0.0,
+            value,
+            gap: value - (at.mean_reward - alpha * at.kl),
+            warnings: Vec::new(),
+            probabilities,
+        })
+    }
+
+    /// The tilt of `prior` (probabilities) towards `reward` at price `alpha` of a unit of any divergence.
+    ///
+    /// ```
+    /// use seqtilt::eval::exact::Tilt;
+    /// use seqtilt::finetune::divergence::Pearson;
+    /// let tilt = Tilt::of(&[0.5, 0.5], &[0.0, 1.0], 0.5, &Pearson)?;
+    /// assert!((tilt.probabilities[1] - 0.75).abs() < 1e-15);   // linear in the reward
+    /// assert!((tilt.value - 0.625).abs() < 1e-15);             // E_p r + Var(r)/(4α)
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`kl`](Self::kl), and when the rewards range over more α than a number holds.
+    pub fn of(prior: &[f64], reward: &[f64], alpha: f64, divergence: &dyn Divergence) -> Result<Self> {
+        let support = Support::new(prior, reward)?;
+        let inside: Vec<f64> = support.index.iter().map(|i| reward[*i]).collect();
+        let shares: Vec<f64> = support.log_prior.iter().map(|log| log.exp()).collect();
+        let tilting = Tilting::solve(&inside, Some(&shares), alpha, divergence)?;
+        let mut probabilities = vec![0.0; prior.len()];
+        for ((index, share), log) in support.index.iter().zip(&shares).zip(&tilting.log_density) {
+            probabilities[*index] = share * log.exp();
+        }
+        Ok(Self {
+            alpha,
+            probabilities,
+            log_z: tilting.lambda / alpha,
+            lambda: tilting.lambda,
+            mean_reward: tilting.mean_reward,
+            kl: tilting.kl,
+            divergence: tilting.divergence,
+            ess: tilting.ess,
+            max_weight: tilting.max_weight,
+            dropped: tilting.dropped,
+            value: tilting.value,
+            gap: tilting.gap,
+            warnings: tilting.warnings().to_vec(),
+        })
     }
 }
 

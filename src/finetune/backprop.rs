@@ -1,13 +1,15 @@
 //! Back-propagation through the sampler.
 
+use super::divergence::Divergence;
+use super::objective::MOST;
 use super::rollout::{Draw, Noise, Sums};
 use super::walk::{Walk, Walker};
 use super::{Control, Problem};
 use crate::diffusion::Memory;
 use crate::error::{Error, Result};
-use crate::nn::{Gradients, gradients_with};
+use crate::nn::{Gradients, gradients_with, read};
 use crate::random::Seed;
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -92,10 +94,17 @@ impl BackProp {
         vars: &[(String, Var)],
         batch: &Batch,
     ) -> Result<ShardGradient> {
-        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)])
+        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)], None)
     }
 
-    /// As [`gradient`](Self::gradient), with the rows of several shards in one graph: those of `draws` in place of the batch's own.
+    /// As [`gradient`](Self::gradient), with the rows of several shards in one graph: those of `draws` in place of the batch's own;
+    /// and with `divergence`, that of the paths instead of KL as what is priced:
+    ///
+    /// ```text
+    /// loss = −E[r]/α + E[φ(L)],   ∂A_k/∂θ = g·∂x_{k+1} + φ'(L) ∂(½|u_k|² + u_k·ε_k)
+    /// ```
+    /// with the L of the whole path, known once it is walked; the noise term keeps its gradient.
+    #[allow(clippy::too_many_arguments, reason = "a batch's draws and its price are not the caller's to bundle")]
     pub(super) fn gradient_from(
         &self,
         problem: &Problem<'_>,
@@ -104,6 +113,7 @@ impl BackProp {
         vars: &[(String, Var)],
         batch: &Batch,
         draws: &[Draw],
+        divergence: Option<&dyn Divergence>,
     ) -> Result<ShardGradient> {
         let (chain, block) = (problem.chain, problem.chain.block());
         let share = 1.0 / batch.total as f64;
@@ -113,7 +123,8 @@ impl BackProp {
         };
         let length = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block)).max(1);
         let keep = self.keep.max(KEPT);
-        let held = (self.estimator == Estimator::Landing && cost_weight > 0.0).then_some(frozen);
+        let lands = self.estimator == Estimator::Landing && cost_weight > 0.0 && divergence.is_none();
+        let held = lands.then_some(frozen);
         let walker = Walker { chain, control: Some(control), held };
         let scout = Walker { control: Some(frozen), held: None, ..walker };
         let mut noises = Noise::new(chain, draws);
@@ -146,6 +157,7 @@ impl BackProp {
             let mut adjoint = gradients_with(&loss, &[], &[&end])?.1.remove(0);
             known.context = known.context.map(|context| context.detach());
             last_value = Some(value.detach());
+            let prices = divergence.map(|divergence| prices(divergence, &sums.log_ratio, &value)).transpose()?;
             for Part { steps, start, noise, walk } in parts.into_iter().rev() {
                 let (last, is_cut) = (steps.end, self.truncate.is_some_and(|kept| steps.end + kept <= batch.steps));
                 if is_cut && last != to {
@@ -159,6 +171,8 @@ impl BackProp {
                 if let (Some(mut price), Some(product)) = (walk.cost.filter(|_| cost_weight > 0.0), walk.product) {
                     if walker.held.is_some() {
                         price = (price + product)?;
+                    } else if let Some(prices) = &prices {
+                        price = ((price + product)? * prices)?;
                     }
                     local = (local + (price.sum_all()? * cost_weight)?)?;
                 }
@@ -179,6 +193,14 @@ impl BackProp {
         };
         Ok(ShardGradient { gradients, value, log_ratio: sums.log_ratio, cost: sums.cost })
     }
+}
+
+/// φ'(L) of every path, in the type of `like`.
+fn prices(divergence: &dyn Divergence, log_ratio: &Tensor, like: &Tensor) -> Result<Tensor> {
+    let ratios = read(&[log_ratio])?.remove(0);
+    let slopes: Vec<f64> = ratios.iter().map(|l| divergence.path_value_slope(l.clamp(-MOST, MOST))).collect();
+    let n = slopes.len();
+    Ok(Tensor::from_vec(slopes, n, &Device::Cpu)?.to_device(like.device())?.to_dtype(like.dtype())?)
 }
 
 /// A block on its way from the forward to the reverse walk.

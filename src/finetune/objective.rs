@@ -2,12 +2,17 @@
 
 mod backprop;
 mod clipped;
+mod log_variance;
+mod mirror;
 mod paths;
 mod score;
 mod weighted;
 
 pub use clipped::ClippedRatio;
+pub use log_variance::LogVariance;
+pub use mirror::MirrorDescent;
 pub use paths::{Ledger, PathLoss, PathObjective, Weighed};
+pub(super) use score::MOST;
 pub use score::ScoreFunction;
 pub use weighted::WeightedLikelihood;
 
@@ -29,6 +34,9 @@ registry! {
     "refl" => backprop::refl, "ReFL: no divergence, back-propagation through one block that ends at a random step";
     "ppo" => clipped::make, "proximal policy optimisation with the sampled log-ratio as penalty; needs no gradient of the reward";
     "score" => score::make, "score-function policy gradient; needs no gradient of the reward";
+    "path-divergence" => backprop::path_divergence, "any divergence of the paths, by back-propagation through reward and log-ratio";
+    "log-variance" => log_variance::make, "variance of log-ratio minus reward over kept paths; needs no gradient of the reward";
+    "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
 }
 
@@ -41,10 +49,25 @@ pub enum Needs {
     Gradient,
 }
 
+/// How a method meets a divergence other than KL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// It solves KL control towards the reward that stands in for it ([`Surrogate`](crate::finetune::Surrogate)).
+    #[default]
+    Surrogate,
+    /// It takes the reward as it is, and prices the divergence of the paths.
+    Direct,
+}
+
 /// A method: from the state of a run to the gradient of its next optimiser step.
 pub trait Objective: Send + Sync {
     /// What it asks of the reward.
     fn needs(&self) -> Needs;
+
+    /// How it meets a divergence other than KL.
+    fn route(&self) -> Route {
+        Route::Surrogate
+    }
 
     /// Whether the paths of early steps end before the decode ([`FinetuneConfig::ramp_from`]).
     fn ramps(&self) -> bool {

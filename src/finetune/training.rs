@@ -1,6 +1,7 @@
 //! A fine-tuning run.
 
 use super::backprop::means;
+use super::divergence::DivergenceKind;
 use super::objective::{Needs, OBJECTIVES, Objective, Run, Update};
 use super::word_table::WordTable;
 use super::{BackProp, Control, ControlConfig, ControlStart, Estimator, Terminal, TokenControl, Valued};
@@ -17,8 +18,10 @@ use serde::{Deserialize, Serialize};
 pub struct FinetuneConfig {
     /// The method, by its name in [`OBJECTIVES`].
     pub objective: String,
-    /// Price of a nat of departure from the prior, for the whole sequence, in reward units.
+    /// Price of a nat of departure from the prior, or of a unit of another divergence, for the whole sequence, in reward units.
     pub alpha: f64,
+    /// What departure from the prior is measured by.
+    pub divergence: DivergenceKind,
     /// Optimiser steps.
     pub steps: u64,
     /// Paths a step.
@@ -63,6 +66,7 @@ impl Default for FinetuneConfig {
         Self {
             objective: CONTROL.to_owned(),
             alpha: 0.1,
+            divergence: DivergenceKind::Kl,
             steps: 260,
             batch: 256,
             shard: 64,

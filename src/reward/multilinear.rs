@@ -140,6 +140,12 @@ impl Multilinear {
         Ok(table)
     }
 
+    /// The value of every sequence, in the order of [`new`](Self::new).
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     /// The number of positions, L.
     #[must_use]
     pub fn length(&self) -> usize {

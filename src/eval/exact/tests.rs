@@ -1,3 +1,5 @@
+mod divergences;
+
 use super::*;
 use crate::eval::diversity;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Methods that differentiate the reward through the sampler.
 
-use super::{Needs, Objective, Run, Update};
+use super::{Needs, Objective, Route, Run, Update};
 use crate::error::{Error, Result};
 use crate::finetune::rollout::Draw;
 use crate::finetune::{BackProp, Batch, FinetuneConfig, Problem};
@@ -29,33 +29,54 @@ const DRAFT: usize = 8;
 /// compared with; what they cost in divergence is measured like any other's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pathwise {
-    regularised: bool,
+    price: Price,
     reach: Reach,
 }
 
+/// What a departure from the prior costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Price {
+    /// Nothing.
+    Free,
+    /// α a nat.
+    Kl,
+    /// α a unit of the configured divergence of the paths.
+    Paths,
+}
+
 pub(super) fn control(_: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(Pathwise { regularised: true, reach: Reach::Configured })
+    Box::new(Pathwise { price: Price::Kl, reach: Reach::Configured })
+}
+
+/// `E[r] − α E[φ(L)]` with the log-ratio L as part of the state: the gradient flows through the last state and through L, noise
+/// term included.
+pub(super) fn path_divergence(_: &FinetuneConfig) -> Box<dyn Objective> {
+    Box::new(Pathwise { price: Price::Paths, reach: Reach::Configured })
 }
 
 pub(super) fn no_kl(_: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(Pathwise { regularised: false, reach: Reach::Configured })
+    Box::new(Pathwise { price: Price::Free, reach: Reach::Configured })
 }
 
 pub(super) fn draft(config: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(Pathwise { regularised: false, reach: Reach::Last(config.truncate.unwrap_or(DRAFT)) })
+    Box::new(Pathwise { price: Price::Free, reach: Reach::Last(config.truncate.unwrap_or(DRAFT)) })
 }
 
 pub(super) fn alignprop(_: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(Pathwise { regularised: false, reach: Reach::Random })
+    Box::new(Pathwise { price: Price::Free, reach: Reach::Random })
 }
 
 pub(super) fn refl(_: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(Pathwise { regularised: false, reach: Reach::OneBlock })
+    Box::new(Pathwise { price: Price::Free, reach: Reach::OneBlock })
 }
 
 impl Objective for Pathwise {
     fn needs(&self) -> Needs {
         Needs::Gradient
+    }
+
+    fn route(&self) -> Route {
+        if self.price == Price::Paths { Route::Direct } else { Route::Surrogate }
     }
 
     fn ramps(&self) -> bool {
@@ -64,7 +85,7 @@ impl Objective for Pathwise {
 
     fn update(&mut self, run: &Run<'_>) -> Result<Update> {
         let terminal = run.terminal.ok_or_else(|| Error::usage("this objective needs the reward's gradient"))?;
-        let problem = Problem { chain: run.chain, terminal, alpha: self.regularised.then_some(run.alpha) };
+        let problem = Problem { chain: run.chain, terminal, alpha: (self.price != Price::Free).then_some(run.alpha) };
         let (mut steps, block) = (run.steps, run.chain.block());
         let mut rng = run.seed_at(run.done()).child("reach").rng();
         let mut method = run.method;
@@ -78,9 +99,11 @@ impl Objective for Pathwise {
                 (steps, method.truncate) = (steps.min(run.steps), Some(1));
             }
         }
-        if !self.regularised {
+        if self.price != Price::Kl {
+            // neither without a price nor under one that is not a sum over steps do stretches end in a value
             method = BackProp { lookahead: None, ..method };
         }
+        let divergence = (self.price == Price::Paths).then(|| run.config.divergence.get());
         let (vars, held) = (run.learner.params().vars(), run.learner.held());
         let draws = run.draws(run.done());
         let graphs: Vec<&[Draw]> = draws.chunks(if run.joined { draws.len() } else { 1 }).collect();
@@ -88,7 +111,8 @@ impl Objective for Pathwise {
             let (control, frozen) = ((run.control)(run.learner.params())?, (run.control)(&held)?);
             let rows = graphs[i].iter().map(|(_, rows)| rows).sum();
             let part = Batch { rows, total: run.config.batch, steps, seed: run.seed_at(run.done()) };
-            let part = method.gradient_from(&problem, control.as_ref(), frozen.as_ref(), &vars, &part, graphs[i])?;
+            let (control, frozen) = (control.as_ref(), frozen.as_ref());
+            let part = method.gradient_from(&problem, control, frozen, &vars, &part, graphs[i], divergence)?;
             Ok((part.gradients, [part.value, part.cost]))
         })?;
         Ok(Update { sums, rows: rows.into_iter().flatten().collect(), known: None, figures: Vec::new() })

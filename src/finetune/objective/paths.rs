@@ -1,7 +1,8 @@
 //! Methods that learn from kept paths and values alone.
 
-use super::{Needs, Objective, Run, Update};
+use super::{Needs, Objective, Route, Run, Update};
 use crate::error::Result;
+use crate::finetune::divergence::Divergence;
 use crate::finetune::trace::Trace;
 use crate::nn::{Figures, Params, Tensors, over_shards};
 use ndarray::{Array1, Array2, Axis, concatenate};
@@ -14,8 +15,10 @@ pub struct Ledger<'a> {
     pub drawn: &'a Array2<f64>,
     /// ℓ_k of the control as it is now, (K, n).
     pub now: &'a Array2<f64>,
-    /// Price of a nat.
+    /// Price of the divergence.
     pub alpha: f64,
+    /// The divergence that is priced.
+    pub divergence: &'a dyn Divergence,
 }
 
 impl Ledger<'_> {
@@ -56,6 +59,11 @@ pub trait PathLoss: Send + Sync {
     /// Optimiser steps that are taken on one batch of paths.
     fn reuse(&self) -> u64 {
         1
+    }
+
+    /// How it meets a divergence other than KL.
+    fn route(&self) -> Route {
+        Route::Surrogate
     }
 }
 
@@ -107,6 +115,10 @@ impl<L: PathLoss> Objective for PathObjective<L> {
         Needs::Values
     }
 
+    fn route(&self) -> Route {
+        self.loss.route()
+    }
+
     fn update(&mut self, run: &Run<'_>) -> Result<Update> {
         let age = run.done() % self.loss.reuse();
         if age == 0 {
@@ -130,7 +142,8 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             let parts = run.pool.map(kept.traces.len(), |i| kept.traces[i].under((run.control)(&held)?.as_ref()))?;
             beside(parts.iter())
         };
-        let ledger = Ledger { values: &kept.values, drawn: &kept.drawn, now: &now, alpha: run.alpha };
+        let divergence = run.config.divergence.get();
+        let ledger = Ledger { values: &kept.values, drawn: &kept.drawn, now: &now, alpha: run.alpha, divergence };
         let Weighed { weights, mut figures } = self.loss.weigh(&ledger)?;
         let n = kept.values.len() as f64;
         let known = (kept.values.iter().sum::<f64>() / n, ledger.drawn_ratio().sum() / n);

@@ -3,9 +3,11 @@
 use super::fixture::{Bent, Constant, Hills, Network, Slope, flat, mean};
 use super::tokens::chain;
 use crate::diffusion::{Chain as _, DiffusionChain};
+use crate::finetune::analytic::{Affine, Gain, LinearChain, LinearQuadratic, Start};
+use crate::finetune::divergence::{DivergenceKind, ReverseKl};
 use crate::finetune::{
-    BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, Estimator, FinetuneConfig, Finetuning, Ledger,
-    PathLoss, Problem, Rollout, ScoreFunction, SequenceTerminal, Trace, Undecoded, WeightedLikelihood,
+    BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, Ledger, PathLoss,
+    Problem, Rollout, ScoreFunction, SequenceTerminal, Trace, Undecoded, WeightedLikelihood,
 };
 use crate::nn::{Params, Pool, Training as _, check};
 use crate::random::Seed;
@@ -85,68 +87,105 @@ fn the_weighted_gradient_is_the_slope_of_the_weighted_log_densities() {
     assert_eq!(index, got.len());
 }
 
-/// The gradient that a loss makes of one fresh batch.
-fn of(loss: &dyn PathLoss, params: &Params, control: &Network, seed: Seed) -> Vec<f64> {
-    let drawn = trace(Some(control), 64, seed);
-    let ledger = Ledger { values: &drawn.values, drawn: &drawn.increments, now: &drawn.increments, alpha: ALPHA };
-    let weights = loss.weigh(&ledger).unwrap().weights;
-    let weights = weights.broadcast(drawn.increments.raw_dim()).unwrap().to_owned();
-    flat(&drawn.gradient(control, &params.vars(), &weights).unwrap())
+/// Standard scores of the differences of two estimators' means, squared and added up, beside their number; and how many
+/// standard errors the largest entry is from zero.
+fn disagreement(one: &[Vec<f64>], other: &[Vec<f64>]) -> (f64, f64, f64) {
+    let (mut squares, mut size) = (0.0, 0.0_f64);
+    for i in 0..one[0].len() {
+        let differences: Vec<f64> = one.iter().zip(other).map(|(a, b)| a[i] - b[i]).collect();
+        let (difference, se) = mean(&differences);
+        squares += (difference / se).powi(2);
+        let (value, error) = mean(&one.iter().map(|draw| draw[i]).collect::<Vec<_>>());
+        size = size.max((value / error).abs());
+    }
+    (squares, one[0].len() as f64, size)
 }
 
 #[test]
-fn the_score_function_has_the_mean_of_back_propagation() {
+fn three_estimators_of_the_gradient_agree_for_every_divergence() {
     let (params, control) = network();
+    // a control of less than a nat: the prices of ratios have finite variance then
+    params.vars().iter().for_each(|(_, var)| var.set(&(var.as_tensor() * 0.45).unwrap()).unwrap());
+    let drawn = trace(Some(&control), 64, Seed::root(6)).increments.sum_axis(Axis(0));
+    assert!((0.1..1.0).contains(&drawn.mean().unwrap()), "{drawn}");
     let held = Network::new(&Params::frozen(params.snapshot().unwrap(), &Device::Cpu));
     let problem = Problem { chain: &CHAIN, terminal: &Hills, alpha: Some(ALPHA) };
-    let method = BackProp { estimator: Estimator::Landing, ..BackProp::default() };
-    let draws = 60;
-    let seed = |draw: u64| Seed::root(4).index(draw);
-    let score: Vec<Vec<f64>> = (0..draws).map(|i| of(&ScoreFunction, &params, &control, seed(i))).collect();
-    let exact: Vec<Vec<f64>> = (0..draws)
-        .map(|i| {
-            let batch = Batch { rows: 64, total: 64, steps: CHAIN.steps(), seed: seed(i) };
-            flat(&method.gradient(&problem, &control, &held, &params.vars(), &batch).unwrap().gradients)
-        })
-        .collect();
-    let (mut squares, mut size) = (0.0, 0.0_f64);
-    for i in 0..exact[0].len() {
-        let differences: Vec<f64> = score.iter().zip(&exact).map(|(a, b)| a[i] - b[i]).collect();
-        let (difference, se) = mean(&differences);
-        squares += (difference / se).powi(2);
-        let (value, error) = mean(&exact.iter().map(|draw| draw[i]).collect::<Vec<_>>());
-        size = size.max((value / error).abs());
+    let nearer = |tensor: &candle_core::Tensor| (tensor * 0.97).unwrap();
+    let near = params.snapshot().unwrap().iter().map(|(name, tensor)| (name.clone(), nearer(tensor))).collect();
+    let near = Network::new(&Params::frozen(near, &Device::Cpu));
+    let vars = params.vars();
+    let kinds =
+        ["kl", "forward-kl", "jeffreys", "js", "pearson", "neyman", "hellinger", "order:1.5", "kl-chi2", "soft-chi"];
+    let (draws, rows) = (40_u64, 32);
+    for name in kinds {
+        let kind: DivergenceKind = name.parse().unwrap();
+        let divergence = kind.get();
+        let start = trace(Some(&control), 64, Seed::root(6));
+        let gains = start.values.iter().zip(start.increments.sum_axis(Axis(0)));
+        let baseline = mean(&gains.map(|(r, l)| r / ALPHA - divergence.path_slope(l)).collect::<Vec<_>>()).0;
+        let pathwise = |draw: u64| {
+            let batch = Batch { rows, total: rows, steps: CHAIN.steps(), seed: Seed::root(4).index(draw) };
+            let (method, draws) = (BackProp::default(), [(batch.seed, rows)]);
+            let got = method.gradient_from(&problem, &control, &held, &vars, &batch, &draws, Some(divergence)).unwrap();
+            flat(&got.gradients)
+        };
+        let score = |draw: u64| {
+            let drawn = trace(Some(&control), rows, Seed::root(4).index(draw));
+            let ell = &drawn.increments;
+            let ledger = Ledger { values: &drawn.values, drawn: ell, now: ell, alpha: ALPHA, divergence };
+            let weights = ScoreFunction.weigh(&ledger).unwrap().weights;
+            let weights = weights.broadcast(ell.raw_dim()).unwrap().to_owned();
+            flat(&drawn.gradient(&control, &vars, &weights).unwrap())
+        };
+        // on paths of another control Q: every path counts dP^θ/dQ = e^(L_θ − L_Q) times, and a constant is a baseline
+        let other = |draw: u64| {
+            let drawn = trace(Some(&near), rows, Seed::root(5).index(draw));
+            let now = drawn.under(&control).unwrap();
+            let (ratio, ratio_q) = (now.sum_axis(Axis(0)), drawn.increments.sum_axis(Axis(0)));
+            let weight = |i: usize| {
+                let gain = drawn.values[i] / ALPHA - divergence.path_slope(ratio[i]) - baseline;
+                -gain * (ratio[i] - ratio_q[i]).exp() / rows as f64
+            };
+            let weights = Array2::from_shape_fn(now.dim(), |(_, i)| weight(i));
+            flat(&drawn.gradient(&control, &vars, &weights).unwrap())
+        };
+        let all = |of: &dyn Fn(u64) -> Vec<f64>| (0..draws).map(of).collect::<Vec<_>>();
+        let (pathwise, score, other) = (all(&pathwise), all(&score), all(&other));
+        for (what, one, two) in [("score", &pathwise, &score), ("off-policy", &pathwise, &other)] {
+            // squared t-scores of 40 draws: mean n · 39/37, and correlated, hence the width
+            let (squares, n, size) = disagreement(one, two);
+            assert!(squares < 1.1 * n + 6.0 * (2.0 * n).sqrt(), "{name} {what}: {squares} of {n}");
+            assert!(size > 4.0, "{name}: the gradient is {size} standard errors from zero");
+        }
     }
-    // a sum of as many squared standard scores: mean n, standard deviation about √(2n) if they were independent
-    let n = exact[0].len() as f64;
-    assert!(squares < n + 5.0 * (2.0 * n).sqrt(), "{squares} of {n}");
-    assert!(size > 10.0, "the gradient is not zero: {size} standard errors");
 }
 
 #[test]
 fn all_weights_vanish_at_the_optimum_of_a_linear_reward() {
     // r = a Σ x on a linear chain: the best control is constant and r/α − L the same on every path
-    let params = check::params();
-    let problem = crate::finetune::analytic::LinearQuadratic::default();
-    let chain =
-        crate::finetune::analytic::LinearChain::euler(&problem, crate::finetune::analytic::Start::Joint, 4, 2).unwrap();
+    let chain = LinearChain::euler(&LinearQuadratic::default(), Start::Joint, 4, 2).unwrap();
     let mut carry = 0.7 / ALPHA;
-    let mut gains: Vec<crate::finetune::analytic::Gain> = chain
+    let mut gains: Vec<Gain> = chain
         .all()
         .iter()
         .rev()
         .map(|step| {
-            let gain = crate::finetune::analytic::Gain { slope: 0.0, offset: step.std * carry };
+            let gain = Gain { slope: 0.0, offset: step.std * carry };
             carry *= step.keep;
             gain
         })
         .collect();
     gains.reverse();
-    let control = crate::finetune::analytic::Affine::held(&gains).unwrap();
-    drop(params);
+    let control = Affine::held(&gains).unwrap();
     let slope = Slope(0.7);
     let drawn = Trace::draw(&chain, Some(&control), &Undecoded(&slope), chain.steps(), &[(Seed::root(5), 32)]).unwrap();
-    let ledger = Ledger { values: &drawn.values, drawn: &drawn.increments, now: &drawn.increments, alpha: ALPHA };
+    let ledger = Ledger {
+        values: &drawn.values,
+        drawn: &drawn.increments,
+        now: &drawn.increments,
+        alpha: ALPHA,
+        divergence: &ReverseKl,
+    };
     let losses: [&dyn PathLoss; 2] = [&ScoreFunction, &WeightedLikelihood { reuse: 1 }];
     for loss in losses {
         let weights = loss.weigh(&ledger).unwrap().weights;
@@ -158,7 +197,8 @@ fn all_weights_vanish_at_the_optimum_of_a_linear_reward() {
 fn a_ratio_that_left_the_trust_region_is_clipped_on_the_side_that_gains() {
     let drawn = array![[0.0, 0.0, 0.0, 0.0]];
     let now = array![[1.5_f64.ln(), 0.5_f64.ln(), 1.5_f64.ln(), 0.5_f64.ln()]];
-    let ledger = Ledger { values: &[1.0, 1.0, -1.0, -1.0], drawn: &drawn, now: &now, alpha: 1.0 };
+    let ledger =
+        Ledger { values: &[1.0, 1.0, -1.0, -1.0], drawn: &drawn, now: &now, alpha: 1.0, divergence: &ReverseKl };
     let weighed = ClippedRatio { clip: 0.2, reuse: 2 }.weigh(&ledger).unwrap();
     // advantages ±√(3/4); raised where good, lowered where bad: clipped; the other way round: not
     let a = 0.75_f64.sqrt() / 4.0;
@@ -172,7 +212,7 @@ fn a_ratio_that_left_the_trust_region_is_clipped_on_the_side_that_gains() {
 fn the_penalty_of_a_step_is_what_is_paid_from_it_on() {
     // reward equal everywhere: the advantage of step k is −α Σ_{j≥k} ℓ_j, normalised
     let drawn = array![[5.0, -3.0], [1.0, 2.0]];
-    let ledger = Ledger { values: &[0.0, 0.0], drawn: &drawn, now: &drawn, alpha: 0.5 };
+    let ledger = Ledger { values: &[0.0, 0.0], drawn: &drawn, now: &drawn, alpha: 0.5, divergence: &ReverseKl };
     let weights = ClippedRatio { clip: 0.2, reuse: 1 }.weigh(&ledger).unwrap().weights;
     let a = 0.5_f64.sqrt() / 2.0;
     for (got, expected) in weights.iter().zip([a, -a, -a, a]) {
@@ -186,7 +226,7 @@ fn the_likelihoods_baseline_has_no_bias_when_paths_are_reused() {
     // ρ/Σρ − 1/n
     let drawn = array![[0.0, 0.0, 0.0]];
     let now = array![[0.3, -0.1, 0.4]];
-    let ledger = Ledger { values: &[1.0, 1.0, 1.0], drawn: &drawn, now: &now, alpha: 1.0 };
+    let ledger = Ledger { values: &[1.0, 1.0, 1.0], drawn: &drawn, now: &now, alpha: 1.0, divergence: &ReverseKl };
     let weights = WeightedLikelihood { reuse: 2 }.weigh(&ledger).unwrap().weights;
     let sum: f64 = now.iter().map(|l: &f64| l.exp()).sum();
     for (got, l) in weights.iter().zip(&now) {
