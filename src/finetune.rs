@@ -1,7 +1,8 @@
 //! Tilting a prior towards a reward: entropy-regularised control of its sampling chain.
 //!
 //! Maximise `E_u[r(x_K)] − α KL(Pᵘ‖P)` over controls u ([`Problem`]); the optimum samples `p(x) exp(r(x)/α)/Z`
-//! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`OBJECTIVES`] lists them.
+//! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`OBJECTIVES`] lists them. Prices other than KL are in
+//! [`divergence`]; a [`Surrogate`] reward lets any of these methods pay them.
 
 pub mod analytic;
 pub mod divergence;

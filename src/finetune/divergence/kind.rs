@@ -18,10 +18,11 @@ use std::str::FromStr;
 /// assert_eq!(kind.get().slope_at_zero(), -2.0);
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DivergenceKind {
     /// [`ReverseKl`].
+    #[default]
     Kl,
     /// [`ForwardKl`].
     ForwardKl,
@@ -89,12 +90,6 @@ impl DivergenceKind {
             Self::KlChi2 => &KlChi2,
             Self::SoftChi => &SoftChi,
         }
-    }
-}
-
-impl Default for DivergenceKind {
-    fn default() -> Self {
-        Self::Kl
     }
 }
 

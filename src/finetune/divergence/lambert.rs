@@ -69,6 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::excessive_precision, reason = "the digits of the reference")]
     fn omega_agrees_with_fifty_digits() {
         // from Newton's method in arithmetic of 50 digits
         for (z, want) in [
@@ -91,6 +92,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::excessive_precision, reason = "the digits of the reference")]
     fn its_logarithm_agrees_with_fifty_digits() {
         for (s, want) in [
             (-1e6, -999_999.0),

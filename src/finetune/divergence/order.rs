@@ -48,17 +48,17 @@ impl Order {
 
     /// a.
     #[must_use]
-    pub fn order(&self) -> f64 {
+    pub fn order(self) -> f64 {
         self.a
     }
 
     /// `1 + (a − 1)s`, less 1: above −1 where there is a density.
-    fn inner(&self, s: f64) -> f64 {
+    fn inner(self, s: f64) -> f64 {
         (self.a - 1.0) * s
     }
 
     /// What g and f* are at and beyond the end of their formula: truncated below, or infinite above.
-    fn beyond(&self) -> f64 {
+    fn beyond(self) -> f64 {
         if self.a > 1.0 { f64::NEG_INFINITY } else { f64::INFINITY }
     }
 }

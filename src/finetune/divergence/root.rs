@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn roots_are_found_to_the_last_digits_in_few_steps() {
-        let functions: [(fn(f64) -> f64, usize); 5] = [
+        type Function = fn(f64) -> f64;
+        let functions: [(Function, usize); 5] = [
             (|x| x, 4),
             (|x| x.tanh(), 60),
             (|x| (20.0 * x).exp_m1(), 60),

@@ -5,7 +5,7 @@ mod warnings;
 
 use super::Divergence;
 use crate::error::{Error, Result};
-use level::Level;
+use level::{Level, atom, normalise};
 
 /// The optimum of `E_q[r] − α D_f(q‖p)` over laws on finitely many samples, p their weights.
 ///
@@ -109,7 +109,7 @@ impl Tilting {
             level.log_density(below, divergence)
         });
         let mut log_density: Vec<f64> = raw.collect();
-        level.normalise(&mut log_density, rewards, best, weights, total);
+        normalise(&mut log_density, rewards, best, weights, total);
 
         let mut tilt = Self {
             alpha,
@@ -124,7 +124,7 @@ impl Tilting {
             ess: 0.0,
             max_weight: 0.0,
             dropped: 0.0,
-            atom: level.atom(&entries, divergence),
+            atom: atom(&entries, divergence),
             clamped,
             warnings: Vec::new(),
             best,

@@ -21,12 +21,13 @@ fn mean(c: f64, value: impl Fn(f64) -> f64) -> f64 {
 
 #[test]
 fn a_constant_control_has_the_path_divergence_of_two_shifted_gaussians() {
+    type Closed = Box<dyn Fn(f64) -> f64>;
     let order = |a: f64| {
         let value = move |c: f64| ((a * (a - 1.0) * c * c / 2.0).exp() - 1.0) / (a * (a - 1.0));
-        (DivergenceKind::Order(Order::new(a).unwrap()), Box::new(value) as Box<dyn Fn(f64) -> f64>)
+        (DivergenceKind::Order(Order::new(a).unwrap()), Box::new(value) as Closed)
     };
     let chi2 = |c: f64| (c * c).exp_m1();
-    let forms: Vec<(DivergenceKind, Box<dyn Fn(f64) -> f64>)> = vec![
+    let forms: Vec<(DivergenceKind, Closed)> = vec![
         (DivergenceKind::Kl, Box::new(|c| 0.5 * c * c)),
         (DivergenceKind::ForwardKl, Box::new(|c| 0.5 * c * c)),
         (DivergenceKind::Jeffreys, Box::new(|c| c * c)),
