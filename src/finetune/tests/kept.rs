@@ -104,10 +104,10 @@ fn disagreement(one: &[Vec<f64>], other: &[Vec<f64>]) -> (f64, f64, f64) {
 #[test]
 fn three_estimators_of_the_gradient_agree_for_every_divergence() {
     let (params, control) = network();
-    // a control of less than a nat: the prices of ratios have finite variance then
-    params.vars().iter().for_each(|(_, var)| var.set(&(var.as_tensor() * 0.45).unwrap()).unwrap());
+    // a control of less than half a nat: the prices of ratios have finite variance then
+    params.vars().iter().for_each(|(_, var)| var.set(&(var.as_tensor() * 0.35).unwrap()).unwrap());
     let drawn = trace(Some(&control), 64, Seed::root(6)).increments.sum_axis(Axis(0));
-    assert!((0.1..1.0).contains(&drawn.mean().unwrap()), "{drawn}");
+    assert!((0.02..0.5).contains(&drawn.mean().unwrap()), "{drawn}");
     let held = Network::new(&Params::frozen(params.snapshot().unwrap(), &Device::Cpu));
     let problem = Problem { chain: &CHAIN, terminal: &Hills, alpha: Some(ALPHA) };
     let nearer = |tensor: &candle_core::Tensor| (tensor * 0.97).unwrap();
