@@ -1,12 +1,20 @@
 //! Certificates of tuned chains, and the exact tilt where sequences can be enumerated.
 
+mod exact;
+mod priced;
+mod verdict;
+
+pub(super) use exact::Exact;
+pub(super) use priced::{Priced, StandIn};
+pub(super) use verdict::Verdict;
+
 use super::context::Context;
-use super::printer::columns;
 use crate::diffusion::{Chain, Decode, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::eval::certificate::{Certificate, PathSample};
-use crate::eval::exact::{Frontier, Tilt};
-use crate::eval::histogram::{Histogram, SampledKl, TotalVariation};
+use crate::eval::exact::Frontier;
+use crate::eval::histogram::Histogram;
+use crate::finetune::divergence::{Divergence, Tilting};
 use crate::finetune::{Control, Paths, roll_out};
 use crate::nn::Pool;
 use crate::observe::{Event, Observer as _};
@@ -14,8 +22,6 @@ use crate::random::Seed;
 use crate::reward::{Reward, enumerable, one_hot};
 use crate::sequence::Sequence;
 use candle_core::{DType, Tensor};
-use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Base paths that are in memory at a time.
 const AT_ONCE: usize = 1 << 15;
@@ -191,150 +197,43 @@ impl Base {
         }
     }
 
-    /// The certificate of tuned paths, and how far their sequences are from the exact tilt.
+    /// λ and the tilt that a divergence asks for, from these samples.
+    ///
+    /// # Errors
+    /// When a reward is not finite or alpha out of range.
+    pub(super) fn tilting(&self, alpha: f64, divergence: &dyn Divergence) -> Result<Tilting> {
+        match self {
+            Self::Counted(law) => {
+                let weights: Vec<f64> = law.counts.counts().iter().map(|count| *count as f64).collect();
+                Tilting::solve(&law.reward, Some(&weights), alpha, divergence)
+            }
+            Self::Sampled(rewards) => Tilting::solve(rewards, None, alpha, divergence),
+        }
+    }
+
+    /// The certificate of tuned paths, and how far their sequences are from the exact tilt. Under another divergence than KL both
+    /// are about the optimum of that, which the reward in `stand_in` makes the optimum of KL control.
     ///
     /// # Errors
     /// When numbers are not finite.
-    pub(super) fn certify(&self, alpha: f64, tuned: &Paths<Scored>) -> Result<Verdict> {
-        let samples: Vec<PathSample> = tuned
-            .ends
-            .iter()
-            .zip(tuned.log_ratio.iter().zip(&tuned.cost))
-            .map(|((_, reward), (log_ratio, cost))| PathSample { reward: *reward, log_ratio: *log_ratio, cost: *cost })
-            .collect();
-        match self {
-            Self::Counted(law) => {
-                let certificate = Certificate::counted(alpha, &samples, &law.reward, law.counts.counts())?;
-                let exact = Some(Exact::new(law, alpha, tuned, &certificate)?);
-                Ok(Verdict { certificate, exact })
-            }
-            Self::Sampled(rewards) => {
-                Ok(Verdict { certificate: Certificate::new(alpha, &samples, rewards)?, exact: None })
-            }
-        }
-    }
-}
-
-/// A tuned sampler against the exact tilt of the base chain's law.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Exact {
-    /// Number of sequences enumerated.
-    pub(super) sequences: usize,
-    /// log Z of the exact tilt.
-    pub(super) log_z: f64,
-    /// Mean reward of the exact tilt.
-    pub(super) mean_reward: f64,
-    /// KL of the exact tilt to the base law, in nats.
-    pub(super) kl: f64,
-    /// KL of the tuned sampler's sequences to the base law, in nats.
-    pub(super) sequence_kl: SampledKl,
-    /// The best mean reward at that KL, or at the path's where that is less.
-    pub(super) frontier_reward: f64,
-    /// How far below it the sampler is.
-    pub(super) frontier_distance: f64,
-    /// Total variation between the sampler and the exact tilt.
-    pub(super) total_variation: TotalVariation,
-    /// Mean number of letters in which two tuned samples differ.
-    pub(super) diversity: f64,
-}
-
-impl Exact {
-    /// The KL of sequences beside that of paths, which bounds it from above.
-    fn sequence_line(&self, certificate: &Certificate) -> String {
-        let (kl, path) = (self.sequence_kl.kl, certificate.path_kl.value);
-        if kl.value > path {
-            return format!(
-                "{:.4} ± {:.4} nats by its histogram, more than the path's {path:.4}: too few samples per sequence, raise \
-                 --certificate-paths and --base-paths",
-                kl.value, kl.se
-            );
-        }
-        format!("{:.4} ± {:.4} nats (the path spends {:+.4} more)", kl.value, kl.se, path - kl.value)
-    }
-
-    fn new(law: &Law, alpha: f64, tuned: &Paths<Scored>, certificate: &Certificate) -> Result<Self> {
-        let base = law.counts.probabilities(0.0);
-        let tilt = Tilt::kl(&base, &law.reward, alpha)?;
-        let mut counts = Histogram::new(law.letters, law.length)?;
-        for (sequence, _) in &tuned.ends {
-            counts.add(sequence)?;
-        }
-        let sequence_kl = counts.kl_to_sampled(&law.counts);
-        // sequences cannot be further from the base than their paths: an estimate beyond that is its own noise
-        let kl = sequence_kl.kl.value.min(certificate.path_kl.value).max(0.0);
-        let frontier_reward = Frontier::new(&base, &law.reward)?.reward_at(kl);
-        Ok(Self {
-            sequences: base.len(),
-            log_z: tilt.log_z,
-            mean_reward: tilt.mean_reward,
-            kl: tilt.kl,
-            frontier_reward,
-            frontier_distance: frontier_reward - certificate.mean_reward.value,
-            total_variation: counts.total_variation(&tilt.probabilities),
-            diversity: counts.mean_pairwise().unwrap_or(0.0),
-            sequence_kl,
-        })
-    }
-}
-
-/// What a fine-tune is told about itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Verdict {
-    /// From the run's own numbers.
-    pub(super) certificate: Certificate,
-    /// Against the exact tilt, where sequences can be enumerated.
-    pub(super) exact: Option<Exact>,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let c = &self.certificate;
-        let mut rows = vec![
-            ["alpha".to_owned(), format!("{} reward units per nat", c.alpha)],
-            ["E[r], hard decode".to_owned(), format!("{:.4} ± {:.4}", c.mean_reward.value, c.mean_reward.se)],
-            [
-                "path KL".to_owned(),
-                format!(
-                    "{:.4} ± {:.4} nats as E[L], {:.4} ± {:.4} as quadratic cost",
-                    c.path_kl.value, c.path_kl.se, c.path_cost.value, c.path_cost.se
-                ),
-            ],
-            [
-                "log Z".to_owned(),
-                format!(
-                    "{:.4} ± {:.4} from {} base samples (effective {:.0}), {:.4} ± {:.4} from the tuned chain",
-                    c.log_z.value, c.log_z.se, c.n_base, c.ess_base, c.log_z_tuned.value, c.log_z_tuned.se
-                ),
-            ],
-            ["ESS, tuned".to_owned(), format!("{:.0} of {} ({:.1} %)", c.ess_tuned, c.n, 100.0 * c.ess_tuned_share())],
-            ["KL(Pᵘ‖P*)".to_owned(), format!("{:.4} ± {:.4} nats (0 is the exact optimum)", c.gap.value, c.gap.se)],
-        ];
-        if let Some(e) = &self.exact {
-            rows.extend([
-                [
-                    "exact tilt".to_owned(),
-                    format!(
-                        "E[r] {:.4}, KL {:.4}, log Z {:.4} over {} sequences",
-                        e.mean_reward, e.kl, e.log_z, e.sequences
-                    ),
-                ],
-                ["sequence KL".to_owned(), e.sequence_line(c)],
-                [
-                    "frontier".to_owned(),
-                    format!("best E[r] at that KL {:.4}, distance {:.4}", e.frontier_reward, e.frontier_distance),
-                ],
-                [
-                    "total variation".to_owned(),
-                    format!(
-                        "{:.4} ± {:.4} to the exact tilt (bias-corrected; raw {:.4}, sampling floor {:.4})",
-                        e.total_variation.corrected,
-                        e.total_variation.se,
-                        e.total_variation.plain,
-                        e.total_variation.floor
-                    ),
-                ],
-            ]);
-        }
-        write!(f, "{}{}", columns(&rows, ""), c.verdict())
+    pub(super) fn certify(&self, alpha: f64, tuned: &Paths<Scored>, stand_in: Option<&StandIn<'_>>) -> Result<Verdict> {
+        let turned = |reward: f64| stand_in.map_or(Ok(reward), |stand_in| stand_in.surrogate.value(reward));
+        let samples = tuned.ends.iter().zip(tuned.log_ratio.iter().zip(&tuned.cost));
+        let samples: Vec<PathSample> = samples
+            .map(|((_, reward), (log_ratio, cost))| {
+                Ok(PathSample { reward: turned(*reward)?, log_ratio: *log_ratio, cost: *cost })
+            })
+            .collect::<Result<_>>()?;
+        let base = |rewards: &[f64]| rewards.iter().map(|r| turned(*r)).collect::<Result<Vec<f64>>>();
+        let certificate = match self {
+            Self::Counted(law) => Certificate::counted(alpha, &samples, &base(&law.reward)?, law.counts.counts())?,
+            Self::Sampled(rewards) => Certificate::new(alpha, &samples, &base(rewards)?)?,
+        };
+        let priced = stand_in.map(|stand_in| Priced::new(stand_in, tuned));
+        let exact = match self {
+            Self::Counted(law) => Some(Exact::new(law, alpha, tuned, &certificate, stand_in)?),
+            Self::Sampled(_) => None,
+        };
+        Ok(Verdict { certificate, exact, priced })
     }
 }

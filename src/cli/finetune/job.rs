@@ -2,7 +2,7 @@
 
 use super::page;
 use super::settings::Plan;
-use crate::cli::certify::{Base, Verdict, scored_paths};
+use crate::cli::certify::{Base, StandIn, Verdict, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
@@ -12,7 +12,8 @@ use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
-use crate::finetune::{ControlStart, Finetuning, SequenceTerminal, Walked};
+use crate::finetune::divergence::DivergenceKind;
+use crate::finetune::{ControlStart, Finetuning, OBJECTIVES, Route, SequenceTerminal, Walked};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
@@ -162,17 +163,38 @@ impl Job<'_> {
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let config = self.plan.finetune.clone();
         let (letters, length) = (self.prior.alphabet().len(), self.prior.config().length);
+        let draw = || match self.base {
+            Some((counts, _)) => Base::counted(&chain, self.reward, counts.clone(), &pool),
+            None => Base::draw(&chain, self.reward, self.plan.base_paths, seed.child("base"), &pool, context),
+        };
+        // another divergence than KL is met through the base chain's rewards, which come first then
+        let mut base = None;
+        let mut stand_in = None;
+        if config.divergence != DivergenceKind::Kl {
+            let drawn = draw()?;
+            let tilting = drawn.tilting(config.alpha, config.divergence.get())?;
+            tilting.warnings().iter().for_each(|warning| context.note(format!("warning: {warning}")));
+            stand_in = Some(StandIn::new(self.reward, &self.plan.finetune.divergence, tilting));
+            base = Some(drawn);
+        }
+        let route = (OBJECTIVES.get(&config.objective)?.make)(&config).route();
+        let turned = stand_in.as_ref().filter(|_| route == Route::Surrogate);
+        let source = turned.map_or(self.reward, |stand_in| &stand_in.surrogate as &dyn Reward);
         let exact = config.lookahead.is_some() || config.control.start == ControlStart::Tilt;
-        let wanted = exact && !self.reward.has_soft_value() && enumerable(letters, length);
-        let table = wanted.then(|| Multilinear::tabulate(self.reward, letters, length, &pool)).transpose()?;
-        let reward = table.as_ref().map_or(self.reward, |table| table as &dyn Reward);
-        let terminal = SequenceTerminal::new(&chain, reward);
+        let wanted = exact && !source.has_soft_value() && enumerable(letters, length);
+        let table = wanted
+            .then(|| match turned {
+                Some(stand_in) => stand_in.surrogate.tabulate(letters, length, &pool),
+                None => Multilinear::tabulate(source, letters, length, &pool),
+            })
+            .transpose()?;
+        let terminal = SequenceTerminal::new(&chain, table.as_ref().map_or(source, |table| table as &dyn Reward));
         let run = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
         let mut training = run.keeping(keep);
         let mut watched = Watched {
             inner: &mut training,
             chain: &chain,
-            reward,
+            reward: self.reward,
             every: (config.steps / POINTS).max(1),
             seed: seed.child("watch"),
             pool: &pool,
@@ -182,14 +204,11 @@ impl Job<'_> {
             "certifying on {} tuned and {} base paths",
             self.plan.certificate_paths, self.plan.base_paths
         ));
-        let base = match self.base {
-            Some((counts, _)) => Base::counted(&chain, reward, counts.clone(), &pool)?,
-            None => Base::draw(&chain, reward, self.plan.base_paths, seed.child("base"), &pool, context)?,
-        };
+        let base = base.map_or_else(draw, Ok)?;
         let control = training.control()?;
         let (count, seed) = (self.plan.certificate_paths, seed.child("certificate"));
-        let tuned = scored_paths(&chain, Some(&control), reward, count, seed, &pool)?;
-        let verdict = base.certify(config.alpha, &tuned)?;
+        let tuned = scored_paths(&chain, Some(&control), self.reward, count, seed, &pool)?;
+        let verdict = base.certify(config.alpha, &tuned, stand_in.as_ref())?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
         let outcome = Outcome {

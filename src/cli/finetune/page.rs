@@ -49,7 +49,8 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
     let mut report = Report::new("seqtilt fine-tune", asked);
     let interval = |se: f64| Some(format!("± {:.4}", 2.0 * se));
     report.headline("KL to the exact optimum (nats)", format!("{:.3}", c.gap.value), interval(c.gap.se));
-    report.headline("mean reward", format!("{:.4}", c.mean_reward.value), interval(c.mean_reward.se));
+    let mean_reward = outcome.verdict.mean_reward();
+    report.headline("mean reward", format!("{:.4}", mean_reward.value), interval(mean_reward.se));
     report.headline("path KL (nats)", format!("{:.3}", c.path_kl.value), interval(c.path_kl.se));
     if let Some(exact) = &outcome.verdict.exact {
         report.headline("distance to the frontier", format!("{:.4}", exact.frontier_distance), None);
@@ -58,6 +59,16 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
     if !c.is_reliable() {
         report.answer.main_warning =
             Some(format!("log Z rests on {:.0} effective base samples: the certificate is not reliable.", c.ess_base));
+    }
+    if let Some(priced) = &outcome.verdict.priced {
+        report.headline(
+            &format!("path {}", priced.divergence),
+            format!("{:.4}", priced.path.value),
+            interval(priced.path.se),
+        );
+        if let (None, Some(warning)) = (&report.answer.main_warning, priced.warnings.first()) {
+            report.answer.main_warning = Some(warning.clone());
+        }
     }
     let [reward, divergence] = progress_plots(outcome);
     report.section(Topic::Progress, "").add(reward).add(divergence);

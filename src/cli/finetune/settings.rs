@@ -5,6 +5,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
+use crate::finetune::divergence::curvature_matched;
 use crate::finetune::{CONTROL, CONTROLS, ControlKind, ControlStart, Estimator, FinetuneConfig, OBJECTIVES};
 use crate::reward::enumerable;
 use serde::{Deserialize, Serialize};
@@ -49,9 +50,16 @@ pub(in crate::cli) struct Tuning {
     /// Price of a nat, in reward units [default: 0.1]
     #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
     pub(in crate::cli) alpha: Option<f64>,
-    /// Method: control or no-kl [default: control]
+    /// Method: one of `seqtilt list objectives` [default: control]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) objective: Option<String>,
+    /// What departure from the prior is measured by: one of `seqtilt list divergences` [default: kl]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) divergence: Option<String>,
+    /// Divide alpha by the divergence's curvature at the prior, f''(1), so that small departures cost what they cost in KL
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::cli) match_curvature: bool,
     /// Optimiser steps [default: 260]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) tuning_steps: Option<u64>,
@@ -74,6 +82,12 @@ pub(in crate::cli) struct Tuning {
     /// where all sequences can be enumerated, else whole paths]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) lookahead: Option<usize>,
+    /// Optimiser steps that methods of kept paths take on one batch of them [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) reuse: Option<u64>,
+    /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    pub(in crate::cli) clip: Option<f64>,
     /// Gradient of the divergence: landing or cost [default: landing]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) estimator: Option<String>,
@@ -164,6 +178,14 @@ impl Tuning {
             }
         };
         config.alpha = self.alpha.unwrap_or(config.alpha);
+        if let Some(name) = &self.divergence {
+            config.divergence = name.parse()?;
+        }
+        if self.match_curvature {
+            config.alpha = curvature_matched(config.alpha, config.divergence.get());
+        }
+        config.reuse = self.reuse.unwrap_or(config.reuse);
+        config.clip = self.clip.unwrap_or(config.clip);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
         config.batch = within("paths", self.paths.unwrap_or(config.batch), 1..=1 << 20)?;
         config.shard = config.shard.min(shard_rows(prior.length));

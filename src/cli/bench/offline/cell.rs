@@ -201,7 +201,7 @@ impl Task<'_> {
             ("gap_nats", c.gap.value),
             ("gap_se", c.gap.se),
             ("path_kl", c.path_kl.value),
-            ("sampler_predicted_mean", c.mean_reward.value),
+            ("sampler_predicted_mean", outcome.verdict.mean_reward().value),
         ]))
     }
 }
