@@ -34,6 +34,7 @@ mod report;
 mod sample;
 mod score;
 mod settings;
+mod steer;
 mod tilted;
 
 use crate::error::Result;

@@ -1,0 +1,3 @@
+//! `seqtilt steer`
+#[cfg(test)]
+mod floor;
