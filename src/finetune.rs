@@ -24,6 +24,7 @@ pub use rollout::{Paths, Rollout, roll_out};
 pub use terminal::{SequenceTerminal, Terminal};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, TokenControl};
 pub use training::{FinetuneConfig, Finetuning, OBJECTIVES, ObjectiveKind};
+pub use walk::{Walk, Walker};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,13 @@
 //! The drift that the reward's own slope gives.
 
-use crate::diffusion::{DiffusionChain, Memory, Move};
+use super::{Steered, Steering, Target};
+use crate::diffusion::{Chain as _, DiffusionChain, Memory, Move, shard_rows};
 use crate::error::{Error, Result};
-use crate::finetune::Control;
-use crate::nn::{gradients_with, softmax};
-use crate::reward::Reward;
+use crate::finetune::{Control, Rollout};
+use crate::nn::{gradients_with, read, softmax};
+use crate::random::Seed;
+use crate::registry::registry;
+use crate::reward::{Needs, Reward};
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,13 @@ pub enum Guide {
     Soft,
     /// The relaxed reward: of a complete table the mean E[r] of independent letters.
     Mean,
+}
+
+registry! {
+    /// The guides by name.
+    pub GUIDES: Guide, "guide", "guides";
+    "soft" => Guide::Soft, "slope of the soft value: complete tables";
+    "mean" => Guide::Mean, "slope of the relaxed reward: classifier guidance, biased for the tilt";
 }
 
 /// A control that is the slope of the reward at the present belief p = softmax(ℓ):
@@ -104,5 +114,59 @@ impl Control for Guidance<'_> {
         let c = self.chain.coefficients(k);
         let shift = self.chain.prior().codec().relax(&self.slope(belief)?)?;
         Ok((shift * (self.scale * c.predict / c.std))?)
+    }
+}
+
+/// Sequences of the chain under [`Guidance`], with the weights e^{r/α − L} of its paths.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guided {
+    /// What the slope is of; `None` is the soft value where the reward has one.
+    pub guide: Option<Guide>,
+    /// Factor of the drift; 1 is the optimum of the soft value.
+    pub scale: f64,
+}
+
+impl Default for Guided {
+    fn default() -> Self {
+        Self { guide: None, scale: 1.0 }
+    }
+}
+
+impl Guided {
+    /// The control towards a target.
+    ///
+    /// # Errors
+    /// As [`Guidance::new`], and when the target's reward has no gradient.
+    pub fn control<'a>(&self, target: &Target<'a>) -> Result<Guidance<'a>> {
+        let Some(reward) = target.reward else {
+            let message = format!("guidance needs a reward with a gradient, and `{}` has none", target.score.name());
+            return Err(Error::usage(message).hint("train one: `seqtilt oracle train`; or steer by `smc` or `svdd`"));
+        };
+        Guidance::new(target.chain, reward, self.guide, target.alpha, self.scale)
+    }
+}
+
+impl Steering for Guided {
+    fn needs(&self) -> Needs {
+        Needs::Gradient
+    }
+
+    fn unit(&self, chain: &DiffusionChain) -> usize {
+        shard_rows(chain.prior().config().length)
+    }
+
+    fn draw(&self, target: &Target<'_>, rows: usize, seed: Seed) -> Result<Steered> {
+        let (chain, control) = (target.chain, self.control(target)?);
+        let walked = Rollout::draw(chain, Some(&control), chain.steps(), rows, seed, false)?;
+        let mut out = Steered::default();
+        let (sequences, rewards, nats) = target.ends(walked.last(), &mut out.calls)?;
+        let paths = read(&[&walked.log_ratio, &walked.cost])?;
+        out.log_weights = nats.iter().zip(&paths[0]).map(|(nats, ratio)| nats - ratio).collect();
+        out.calls.denoised += (rows * chain.steps().div_ceil(chain.block())) as u64;
+        out.calls.slopes += (rows * chain.steps()) as u64;
+        let mut paths = paths.into_iter();
+        (out.log_ratio, out.cost) = (paths.next().unwrap_or_default(), paths.next().unwrap_or_default());
+        (out.sequences, out.rewards) = (sequences, rewards);
+        Ok(out)
     }
 }

@@ -34,7 +34,8 @@ fn the_floor_of_chains() {
     let scale: f64 = variable("FLOOR_SCALE", "1").parse().unwrap();
     for chain in variable("FLOOR_CHAINS", "time:64:4").split(',') {
         let parts: Vec<&str> = chain.split(':').collect();
-        let (grid, steps, hold) = (Grid::named(parts[0]).unwrap(), parts[1].parse().unwrap(), parts[2].parse().unwrap());
+        let (grid, steps, hold) =
+            (Grid::named(parts[0]).unwrap(), parts[1].parse().unwrap(), parts[2].parse().unwrap());
         let walk = DiffusionChain::new(prior.clone(), steps, hold, grid, SolverKind::Ancestral).unwrap();
         let started = std::time::Instant::now();
         let base = Base::draw(&walk, reward.as_ref(), base_paths, Seed::root(1), &pool, &context).unwrap();
