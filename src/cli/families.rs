@@ -4,6 +4,7 @@ use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
 use crate::finetune::{CONTROLS, OBJECTIVES};
+use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
 use crate::sequence::Alphabet;
@@ -31,6 +32,9 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GRIDS),
         of(&OBJECTIVES),
         of(&CONTROLS),
+        of(&STEERINGS),
+        of(&OUTLOOKS),
+        of(&GUIDES),
         of(&ORACLES),
     ])
 }
