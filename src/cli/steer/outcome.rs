@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
 
+/// Effective independent groups below which a standard error means little.
+const FEW: f64 = 5.0;
+
 /// Figures of the sequences that were drawn.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +34,8 @@ pub(super) struct Outcome {
     pub(super) best_reward: f64,
     /// log Z of the chain as it runs, unbiased in Z.
     pub(super) log_z: Option<Estimate>,
+    /// Effective number of independent groups behind it.
+    pub(super) effective_groups: Option<f64>,
     /// Effective number of rows by their weights.
     pub(super) ess: Option<f64>,
     pub(super) distinct: usize,
@@ -76,6 +81,7 @@ impl Outcome {
             weighted_reward: weighted.then(|| weighted_mean(drawn, group)),
             best_reward: drawn.rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             log_z: weighted.then(|| log_mean_exp(&means).log),
+            effective_groups: weighted.then(|| effective(&means)),
             ess: weighted.then(|| effective(&drawn.log_weights)),
             distinct: drawn.sequences.iter().collect::<HashSet<_>>().len(),
             diversity: mean_pairwise(&drawn.sequences, Metric::Hamming),
@@ -124,7 +130,9 @@ impl fmt::Display for Outcome {
             self.log_z.map(|z| {
                 let groups = self.count / self.group;
                 let what = if self.group > 1 { "islands" } else { "sequences" };
-                format!("{z:.4} from {groups} independent {what}")
+                let effective = self.effective_groups.unwrap_or(0.0);
+                let few = if effective < FEW { ": too few to believe the error" } else { "" };
+                format!("{z:.4} from {groups} independent {what}, effective {effective:.1}{few}")
             }),
         );
         row("ESS", self.ess.map(|ess| format!("{ess:.0} of {} by weight", self.count)));
