@@ -13,17 +13,18 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   seqtilt steer --prior tfbind8-prior --reward model:tfbind8-reward --count 1000 --out designs.csv
-  seqtilt steer --prior tfbind8-prior-full --reward table:tfbind8 --method guidance --alpha 0.05 --chain-steps 384
-                                    a complete table: drift by its exact soft value, with a certificate
+  seqtilt steer --prior tfbind8-prior-full --reward table:tfbind8 --method guidance --count 5000
+                                    a complete table: drift by its exact soft value, certified
   seqtilt steer --prior prior --reward table:assay.csv --missing 0 --method svdd --candidates 10
-                                    an oracle without gradient; what the table does not hold counts as 0
+                                    an oracle without gradient; gaps in the table count as 0
   seqtilt steer --prior prior --reward model:reward --method best-of-n --candidates 64 --greedy
 
-Nothing is trained: the prior's own sampler is steered towards p(x) exp(r(x)/alpha). The rows of smc, svdd and best-of-n
-carry weights (they add up to 1) that make them an exact sample of that law as their number grows; log Z is unbiased in Z for the
-chain as it runs. `seqtilt list steerings` shows the methods.";
+Nothing is trained: the prior's own sampler is steered towards p(x) exp(r(x)/alpha). Rows carry \
+weights that add up to 1 and make them an exact sample of that law as their number grows (those of \
+--greedy do not). log Z is that of the chain as it runs, unbiased in Z. `seqtilt list steerings` \
+shows the methods.";
 
-/// Sequences tilted towards a reward without training: the prior is steered while it samples
+/// Steer a prior towards a reward while it samples, without training
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
