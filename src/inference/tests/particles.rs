@@ -25,6 +25,17 @@ fn z_of_particles_is_unbiased_whatever_they_are_steered_by() {
 }
 
 #[test]
+fn an_island_may_be_larger_than_what_is_walked_at_a_time() {
+    let method = Smc { particles: 600, proposal: None };
+    let drawn = drawn(&method, &chain(12, 3), Asked::default(), 1800, 13).unwrap();
+    assert_eq!(drawn.sequences.len(), 1800);
+    // three islands of 600: each estimates Z to about a tenth
+    let (ratio, _) = ratio_to_z(&drawn, 600);
+    assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
+    assert!(variation(&shares(&drawn, true), &tilt()) < 0.06, "{:?}", shares(&drawn, true));
+}
+
+#[test]
 fn a_better_outlook_and_a_better_proposal_have_a_smaller_error() {
     let chain = chain(24, 3);
     let error = |outlook, proposal| {
