@@ -65,7 +65,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         verdict: certify(&plan, &chain, reward, &drawn, seed.child("base"), &pool, context)?,
         unique: (reward.is_none()).then(|| asked.unique()),
         tabulated: table.as_ref().map(|_| letters.pow(length as u32) as u64),
-        ..Outcome::new(&plan, args.prior()?, &target, method.as_ref(), &drawn)?
+        ..Outcome::new(&plan, args.prior()?, &target, method.as_ref(), &drawn)
     };
     rows::write(args.out(), &drawn, &outcome, chain.prior().alphabet(), context)
 }

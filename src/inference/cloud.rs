@@ -40,7 +40,7 @@ impl Cloud {
             Part::at(target, 0, x, value, calls)
         });
         let parts = parts.collect::<Result<Vec<_>>>()?;
-        Ok(Self::join(parts)?.0)
+        Ok(Self::join(&parts)?.0)
     }
 
     /// The blocks of the chain.
@@ -75,7 +75,7 @@ impl Cloud {
             }
             parts.push(part);
         }
-        let (walked, mut log_ratio) = Self::join(parts)?;
+        let (walked, mut log_ratio) = Self::join(&parts)?;
         *self = walked;
         log_ratio.resize(rows, 0.0);
         Ok(log_ratio)
@@ -97,7 +97,7 @@ impl Cloud {
         &self.x
     }
 
-    fn join(parts: Vec<Part>) -> Result<(Self, Vec<f64>)> {
+    fn join(parts: &[Part]) -> Result<(Self, Vec<f64>)> {
         let cat = |pick: fn(&Part) -> Option<&Tensor>| -> Result<Option<Tensor>> {
             let tensors: Vec<&Tensor> = parts.iter().filter_map(pick).collect();
             Ok(if tensors.len() < parts.len() { None } else { Some(Tensor::cat(&tensors, 0)?) })

@@ -89,6 +89,8 @@ pub fn steer(
         method.draw(target, rows, seed.index((first + i) as u64))
     })?;
     let mut all = Steered::default();
-    parts.into_iter().for_each(|part| all.append(part));
+    for part in parts {
+        all.append(part);
+    }
     Ok(all)
 }

@@ -66,20 +66,15 @@ impl Target<'_> {
         let rows = x.dim(0)? as u64;
         calls.denoised += u64::from(memory.context.is_none()) * rows;
         let logits = self.chain.read_from(k, x, memory)?;
-        let values = match (self.outlook(), self.reward) {
-            (Outlook::Soft | Outlook::Relaxed, Some(reward)) => {
-                calls.values += rows;
-                let probs = softmax(&logits)?;
-                let soft = match self.outlook() {
-                    Outlook::Soft => reward.soft_value(&probs, self.alpha)?,
-                    _ => None,
-                };
-                read(&[&soft.map_or_else(|| reward.reward(&probs), Ok)?])?.remove(0)
-            }
-            _ => {
-                calls.scores += rows;
-                self.score.scores(&Decode::Hard.read(&logits, self.chain.prior(), &mut Seed::root(0).rng())?)?
-            }
+        let outlook = self.outlook();
+        let values = if let (Outlook::Soft | Outlook::Relaxed, Some(reward)) = (outlook, self.reward) {
+            calls.values += rows;
+            let probs = softmax(&logits)?;
+            let soft = if outlook == Outlook::Soft { reward.soft_value(&probs, self.alpha)? } else { None };
+            read(&[&soft.map_or_else(|| reward.reward(&probs), Ok)?])?.remove(0)
+        } else {
+            calls.scores += rows;
+            self.score.scores(&Decode::Hard.read(&logits, self.chain.prior(), &mut Seed::root(0).rng())?)?
         };
         self.nats(values)
     }

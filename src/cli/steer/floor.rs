@@ -64,7 +64,7 @@ fn the_floor_of_chains() {
                 ("tv", e.total_variation.corrected, c.agreement),
                 ("seconds", started.elapsed().as_secs_f64(), base_seconds),
             ];
-            let figures: String = figures.iter().map(|(name, a, b)| format!(" | {name} {a:.4} {b:.4}")).collect();
+            let figures = figures.map(|(name, a, b)| format!(" | {name} {a:.4} {b:.4}")).concat();
             writeln!(std::io::stderr(), "FLOOR {} {} {} {alpha}{figures}", parts[0], parts[1], parts[2]).unwrap();
         }
     }

@@ -3,7 +3,6 @@
 use super::settings::Plan;
 use crate::cli::certify::Verdict;
 use crate::cli::printer::columns;
-use crate::error::Result;
 use crate::eval::diversity::mean_pairwise;
 use crate::eval::{Estimate, Metric, log_mean_exp};
 use crate::inference::{Calls, STEERINGS, Steered, Steering, SteeringKind, Target, effective};
@@ -54,20 +53,14 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(
-        plan: &Plan,
-        prior: &str,
-        target: &Target<'_>,
-        method: &dyn Steering,
-        drawn: &Steered,
-    ) -> Result<Self> {
+    pub(super) fn new(plan: &Plan, prior: &str, target: &Target<'_>, method: &dyn Steering, drawn: &Steered) -> Self {
         let group = method.group();
         let weighted = !drawn.log_weights.is_empty();
         let means: Vec<f64> = drawn.log_weights.chunks(group).map(|logs| log_mean_exp(logs).log.value).collect();
         let name = STEERINGS.entries().iter().find(|entry| entry.make == plan.kind).map_or("", |entry| entry.name);
         let valued = matches!(plan.kind, SteeringKind::Smc | SteeringKind::Svdd);
         let best = crate::inference::BestOfN { candidates: plan.candidates, greedy: plan.greedy };
-        Ok(Self {
+        Self {
             prior: prior.to_owned(),
             reward: plan.reward.to_string(),
             method: name.to_owned(),
@@ -91,7 +84,7 @@ impl Outcome {
             tabulated: None,
             resampled: drawn.resampled,
             verdict: None,
-        })
+        }
     }
 }
 
@@ -141,13 +134,10 @@ impl fmt::Display for Outcome {
         row("diversity", self.diversity.map(|letters| format!("{letters:.3} letters between two rows")));
         let per = |calls: u64| format!("{:.1}", calls as f64 / self.count as f64);
         let Calls { scores, values, slopes, denoised } = self.calls;
-        let mut cost = format!("{} scores", per(scores));
-        for (calls, what) in [(values, "values of beliefs"), (slopes, "slopes"), (denoised, "denoiser calls")] {
-            if calls > 0 {
-                cost.push_str(&format!(", {} {what}", per(calls)));
-            }
-        }
-        row("per sequence", Some(cost));
+        let kinds =
+            [(scores, "scores"), (values, "values of beliefs"), (slopes, "slopes"), (denoised, "denoiser calls")];
+        let cost = kinds.iter().filter(|(calls, _)| *calls > 0).map(|(calls, what)| format!("{} {what}", per(*calls)));
+        row("per sequence", Some(cost.collect::<Vec<_>>().join(", ")));
         row("oracle", self.unique.map(|unique| format!("{unique} sequences evaluated, repeats not counted")));
         row("table", self.tabulated.map(|all| format!("the reward of all {all} sequences was read beforehand")));
         f.write_str(&columns(&rows, ""))?;
