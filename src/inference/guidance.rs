@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub enum Guide {
     /// The soft value α log E[exp(r/α)] of independent letters.
     Soft,
-    /// The relaxed reward: of a complete table the mean E[r] of independent letters.
+    /// The relaxed reward: of a complete table the mean `E[r]` of independent letters.
     Mean,
 }
 
