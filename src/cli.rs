@@ -34,6 +34,7 @@ mod report;
 mod sample;
 mod score;
 mod settings;
+mod steer;
 mod tilted;
 
 use crate::error::Result;
@@ -74,6 +75,7 @@ enum Verb {
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
     Sample(sample::Args),
+    Steer(Box<steer::Args>),
     Evaluate(Box<evaluate::Args>),
     Oracle(oracle::Args),
     Score(score::Args),
@@ -94,6 +96,7 @@ impl Verb {
             Self::Pretrain(args) => pretrain::run(*args, context),
             Self::Finetune(args) => finetune::run(*args, context),
             Self::Sample(args) => sample::run(args, context),
+            Self::Steer(args) => steer::run(*args, context),
             Self::Evaluate(args) => evaluate::run(*args, context),
             Self::Oracle(args) => oracle::run(args, context),
             Self::Score(args) => score::run(args, context),

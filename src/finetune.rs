@@ -26,16 +26,17 @@ pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
 pub use footprint::Walked;
 pub use objective::{
-    ClippedRatio, Ledger, LogVariance, MirrorDescent, Needs, OBJECTIVES, Objective, PathLoss, PathObjective, Route,
-    Run, ScoreFunction, Update, Weighed, WeightedLikelihood,
+    ClippedRatio, Ledger, LogVariance, MirrorDescent, OBJECTIVES, Objective, PathLoss, PathObjective, Route, Run,
+    ScoreFunction, Update, Weighed, WeightedLikelihood,
 };
 pub use problem::Problem;
 pub use rollout::{Paths, Rollout, roll_out};
 pub use surrogate::Surrogate;
-pub use terminal::{SequenceTerminal, Terminal, Undecoded, Valued};
+pub use terminal::{ScoredTerminal, SequenceTerminal, Terminal, Undecoded, Valued};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;
 pub use training::{CONTROL, Feedback, FinetuneConfig, Finetuning};
+pub use walk::{Walk, Walker};
 
 #[cfg(test)]
 mod tests;

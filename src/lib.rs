@@ -12,6 +12,7 @@ pub mod diffusion;
 pub mod doc;
 pub mod eval;
 pub mod finetune;
+pub mod inference;
 pub mod nn;
 pub mod observe;
 pub mod oracle;

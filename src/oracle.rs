@@ -35,7 +35,7 @@ use crate::sequence::Sequence;
 /// assert_eq!(oracle.evaluate(&[word])?, [Outcome::exact(1.0)]);
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
-pub trait Oracle {
+pub trait Oracle: Send {
     /// What it is and which sequences it takes.
     fn info(&self) -> &OracleInfo;
 

@@ -8,6 +8,7 @@ mod member;
 mod multilinear;
 mod relaxed;
 mod report;
+mod score;
 mod train;
 mod training_set;
 
@@ -16,6 +17,7 @@ pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfi
 pub use multilinear::{Multilinear, enumerable};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
+pub use score::{Needs, Score, Vertices};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
 pub use training_set::TrainingSet;
 

@@ -5,6 +5,7 @@ use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
 use crate::finetune::divergence::DIVERGENCES;
 use crate::finetune::{CONTROLS, OBJECTIVES};
+use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
 use crate::sequence::Alphabet;
@@ -33,6 +34,9 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&OBJECTIVES),
         of(&CONTROLS),
         of(&DIVERGENCES),
+        of(&STEERINGS),
+        of(&OUTLOOKS),
+        of(&GUIDES),
         of(&ORACLES),
     ])
 }

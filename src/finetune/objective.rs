@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::nn::{Figures, Gradients, Learner, Params, Pool, Tensors};
 use crate::random::Seed;
 use crate::registry::registry;
+use crate::reward::Needs;
 use candle_core::Tensor;
 
 registry! {
@@ -38,15 +39,6 @@ registry! {
     "log-variance" => log_variance::make, "variance of log-ratio minus reward over kept paths; needs no gradient of the reward";
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
-}
-
-/// What a method asks of the reward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Its values, of decoded sequences.
-    Values,
-    /// Its gradient by relaxed sequences.
-    Gradient,
 }
 
 /// How a method meets a divergence other than KL.

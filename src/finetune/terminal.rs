@@ -4,7 +4,8 @@ use crate::diffusion::{Chain as _, Decode, DiffusionChain, Memory};
 use crate::error::Result;
 use crate::nn::{read, softmax};
 use crate::random::Seed;
-use crate::reward::{Reward, one_hot};
+use crate::reward::{Reward, Score, one_hot};
+use crate::sequence::Sequence;
 use candle_core::Tensor;
 
 /// A differentiable reward of the chain's final states.
@@ -81,12 +82,36 @@ impl<'a> SequenceTerminal<'a> {
 impl Valued for SequenceTerminal<'_> {
     fn values(&self, x: &Tensor) -> Result<Vec<f64>> {
         let prior = self.chain.prior();
-        let logits = self.chain.read(self.chain.steps(), x)?;
-        // the most probable letters: nothing is drawn
-        let sequences = Decode::Hard.read(&logits, prior, &mut Seed::root(0).rng())?;
-        let vertices = one_hot(&sequences, prior.alphabet().len(), prior.device())?;
+        let vertices = one_hot(&decoded(self.chain, x)?, prior.alphabet().len(), prior.device())?;
         Ok(read(&[&self.reward.reward(&vertices)?])?.remove(0))
     }
+}
+
+/// A score of the most probable letters, for methods that want no gradient.
+#[derive(Clone, Copy)]
+pub struct ScoredTerminal<'a> {
+    chain: &'a DiffusionChain,
+    score: &'a dyn Score,
+}
+
+impl<'a> ScoredTerminal<'a> {
+    /// The score of what `chain` reads at its end.
+    #[must_use]
+    pub fn new(chain: &'a DiffusionChain, score: &'a dyn Score) -> Self {
+        Self { chain, score }
+    }
+}
+
+impl Valued for ScoredTerminal<'_> {
+    fn values(&self, x: &Tensor) -> Result<Vec<f64>> {
+        self.score.scores(&decoded(self.chain, x)?)
+    }
+}
+
+/// The most probable letters of final states.
+fn decoded(chain: &DiffusionChain, x: &Tensor) -> Result<Vec<Sequence>> {
+    // nothing is drawn
+    Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut Seed::root(0).rng())
 }
 
 impl Terminal for SequenceTerminal<'_> {

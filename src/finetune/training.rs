@@ -2,13 +2,14 @@
 
 use super::backprop::means;
 use super::divergence::DivergenceKind;
-use super::objective::{Needs, OBJECTIVES, Objective, Run, Update};
+use super::objective::{OBJECTIVES, Objective, Run, Update};
 use super::word_table::WordTable;
 use super::{BackProp, Control, ControlConfig, ControlStart, Estimator, Terminal, TokenControl, Valued};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training};
 use crate::random::Seed;
+use crate::reward::Needs;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 

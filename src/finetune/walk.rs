@@ -7,28 +7,33 @@ use candle_core::Tensor;
 use std::ops::Range;
 
 /// Where a block led.
-#[derive(Clone)]
-pub(super) struct Walk {
+#[derive(Clone, Debug)]
+pub struct Walk {
     /// The states after it.
-    pub(super) x: Tensor,
+    pub x: Tensor,
     /// Σ ½|u|² per row, (B,); nothing without control.
-    pub(super) cost: Option<Tensor>,
+    pub cost: Option<Tensor>,
     /// Σ u·ε per row, (B,).
-    pub(super) product: Option<Tensor>,
+    pub product: Option<Tensor>,
 }
 
 /// Who walks.
 #[derive(Clone, Copy)]
-pub(super) struct Walker<'a> {
-    pub(super) chain: &'a dyn Chain,
-    pub(super) control: Option<&'a dyn Control>,
+pub struct Walker<'a> {
+    /// The base chain.
+    pub chain: &'a dyn Chain,
+    /// What moves its means.
+    pub control: Option<&'a dyn Control>,
     /// The same control with its weights held fixed: takes the gradient of Σ u·ε in its stead.
-    pub(super) held: Option<&'a dyn Control>,
+    pub held: Option<&'a dyn Control>,
 }
 
 impl Walker<'_> {
     /// Walks the steps of one block; `noise` is (steps, B, …), and `memory` what is known of the block's first state.
-    pub(super) fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
         let base = self.chain.advance(steps.start, x, &mut memory)?;
         let change = |control: Option<&dyn Control>| -> Result<Option<Change>> {
             control.map_or(Ok(None), |control| control.change(steps.clone(), x, &base))

@@ -13,4 +13,5 @@ mod pipeline;
 mod report;
 mod report_verb;
 mod resume;
+mod steer;
 mod transfers;

@@ -1,10 +1,11 @@
 //! Methods that differentiate the reward through the sampler.
 
-use super::{Needs, Objective, Route, Run, Update};
+use super::{Objective, Route, Run, Update};
 use crate::error::{Error, Result};
 use crate::finetune::rollout::Draw;
 use crate::finetune::{BackProp, Batch, FinetuneConfig, Problem};
 use crate::nn::over_shards;
+use crate::reward::Needs;
 
 /// Which last part of the path carries the gradient of the reward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Methods that learn from kept paths and values alone.
 
-use super::{Needs, Objective, Route, Run, Update};
+use super::{Objective, Route, Run, Update};
 use crate::error::Result;
 use crate::finetune::divergence::Divergence;
 use crate::finetune::trace::Trace;
 use crate::nn::{Figures, Params, Tensors, over_shards};
+use crate::reward::Needs;
 use ndarray::{Array1, Array2, Axis, concatenate};
 
 /// All numbers of a batch of kept paths.
@@ -112,7 +113,7 @@ fn beside<'a>(parts: impl Iterator<Item = &'a Array2<f64>>) -> Array2<f64> {
 
 impl<L: PathLoss> Objective for PathObjective<L> {
     fn needs(&self) -> Needs {
-        Needs::Values
+        Needs::Score
     }
 
     fn route(&self) -> Route {

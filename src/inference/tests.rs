@@ -1,0 +1,7 @@
+//! Steered chains against laws that are known.
+
+mod best_of_n;
+mod drift;
+mod fixture;
+mod particles;
+mod resampling;
