@@ -197,6 +197,17 @@ impl Base {
         }
     }
 
+    /// How far samples without known paths are from the exact tilt, where sequences are enumerated.
+    ///
+    /// # Errors
+    /// When the law is degenerate.
+    pub(super) fn exact(&self, alpha: f64, ends: &[Scored]) -> Result<Option<Exact>> {
+        match self {
+            Self::Counted(law) => Exact::new(law, alpha, ends, f64::INFINITY, None).map(Some),
+            Self::Sampled(_) => Ok(None),
+        }
+    }
+
     /// λ and the tilt that a divergence asks for, from these samples.
     ///
     /// # Errors
@@ -231,7 +242,7 @@ impl Base {
         };
         let priced = stand_in.map(|stand_in| Priced::new(stand_in, tuned));
         let exact = match self {
-            Self::Counted(law) => Some(Exact::new(law, alpha, tuned, &certificate, stand_in)?),
+            Self::Counted(law) => Some(Exact::new(law, alpha, &tuned.ends, certificate.path_kl.value, stand_in)?),
             Self::Sampled(_) => None,
         };
         Ok(Verdict { certificate, exact, priced })

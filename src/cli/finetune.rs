@@ -4,7 +4,7 @@ mod job;
 mod page;
 mod settings;
 
-pub(super) use job::{Job, Outcome};
+pub(super) use job::{Job, Outcome, Point};
 pub(super) use page::{frontier_plot, progress_plots, provenance};
 pub(super) use settings::{Args, Plan, Tuning};
 

@@ -6,7 +6,6 @@ use crate::eval::Estimate;
 use crate::eval::certificate::Certificate;
 use crate::eval::exact::{Frontier, Tilt};
 use crate::eval::histogram::{Histogram, SampledKl, TotalVariation};
-use crate::finetune::Paths;
 use serde::{Deserialize, Serialize};
 
 /// A tuned sampler against the exact tilt of the base chain's law.
@@ -49,11 +48,12 @@ impl Exact {
         format!("{:.4} ± {:.4} nats (the path spends {:+.4} more)", kl.value, kl.se, path - kl.value)
     }
 
+    /// Of hard-decoded samples whose paths have a KL of `path_kl`, infinite where that is not known.
     pub(in crate::cli) fn new(
         law: &Law,
         alpha: f64,
-        tuned: &Paths<Scored>,
-        certificate: &Certificate,
+        ends: &[Scored],
+        path_kl: f64,
         stand_in: Option<&StandIn<'_>>,
     ) -> Result<Self> {
         let base = law.counts.probabilities(0.0);
@@ -61,14 +61,14 @@ impl Exact {
             None => Tilt::kl(&base, &law.reward, alpha)?,
             Some(stand_in) => Tilt::of(&base, &law.reward, alpha, stand_in.kind.get())?,
         };
-        let mean_reward = Estimate::of(tuned.ends.iter().map(|(_, reward)| *reward)).value;
+        let mean_reward = Estimate::of(ends.iter().map(|(_, reward)| *reward)).value;
         let mut counts = Histogram::new(law.letters, law.length)?;
-        for (sequence, _) in &tuned.ends {
+        for (sequence, _) in ends {
             counts.add(sequence)?;
         }
         let sequence_kl = counts.kl_to_sampled(&law.counts);
         // sequences cannot be further from the base than their paths: an estimate beyond that is its own noise
-        let kl = sequence_kl.kl.value.min(certificate.path_kl.value).max(0.0);
+        let kl = sequence_kl.kl.value.min(path_kl).max(0.0);
         let frontier_reward = Frontier::new(&base, &law.reward)?.reward_at(kl);
         Ok(Self {
             sequences: base.len(),

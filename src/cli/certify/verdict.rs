@@ -58,10 +58,16 @@ impl fmt::Display for Verdict {
             rows.extend([
                 [
                     "exact tilt".to_owned(),
-                    format!(
-                        "E[r] {:.4}, KL {:.4}, log Z {:.4} over {} sequences",
-                        e.mean_reward, e.kl, e.log_z, e.sequences
-                    ),
+                    match (&self.priced, e.divergence) {
+                        (Some(priced), Some(paid)) => format!(
+                            "E[r] {:.4}, {} {paid:.4}, KL {:.4} over {} sequences",
+                            e.mean_reward, priced.divergence, e.kl, e.sequences
+                        ),
+                        _ => format!(
+                            "E[r] {:.4}, KL {:.4}, log Z {:.4} over {} sequences",
+                            e.mean_reward, e.kl, e.log_z, e.sequences
+                        ),
+                    },
                 ],
                 ["sequence KL".to_owned(), e.sequence_line(c)],
                 [

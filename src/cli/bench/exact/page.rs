@@ -3,6 +3,7 @@
 use crate::cli::bench::results::Results;
 use crate::cli::bench::rows::Row;
 use crate::cli::finetune::Outcome;
+use crate::eval::exact::FrontierPoint;
 use crate::eval::report::{Axis, Dot, FrontierPlot, Mark, Report, Scatter, ScatterGroup, Topic};
 use serde_json::Value;
 
@@ -20,8 +21,9 @@ const COLUMNS: [(&str, u8); 10] = [
 ];
 
 /// The page: cells on the frontier, path against sequence KL, the table.
-pub(super) fn report(results: &Results, outcomes: &[Outcome]) -> Report {
-    let from = outcomes.first().map_or_else(String::new, |o| format!("{} tilted towards {}", o.prior, o.reward));
+pub(super) fn report(results: &Results, outcomes: &[Outcome], curve: &[FrontierPoint]) -> Report {
+    let named = |key: &str| results.rows.first().and_then(|row| row.parameters[key].as_str()).unwrap_or("").to_owned();
+    let from = format!("{} tilted towards {}", named("prior"), named("reward"));
     let mut report =
         Report::new("seqtilt bench exact", format!("How far is {from} from the exact optimum, by method and price?"));
     for group in &results.summary {
@@ -37,7 +39,7 @@ pub(super) fn report(results: &Results, outcomes: &[Outcome]) -> Report {
         ));
     }
     let section = report.section(Topic::Frontier, "Every mark is a cell; the line is exact for the prior's own law.");
-    section.add(frontier(&results.rows, outcomes)).add(divergences(&results.rows));
+    section.add(frontier(&results.rows, curve)).add(divergences(&results.rows));
     report.section(Topic::Other, "").add(results.table(Some("alpha"), &COLUMNS));
     report.origin("command", results.command.clone());
     for (name, version) in &results.versions {
@@ -54,7 +56,7 @@ fn name(row: &Row) -> String {
     format!("{} {}", row.method, row.parameters.get("alpha").map_or_else(String::new, Value::to_string))
 }
 
-fn frontier(rows: &[Row], outcomes: &[Outcome]) -> FrontierPlot {
+fn frontier(rows: &[Row], curve: &[FrontierPoint]) -> FrontierPlot {
     let mut named: Vec<String> = Vec::new();
     let mut marks = Vec::new();
     for row in rows {
@@ -72,7 +74,7 @@ fn frontier(rows: &[Row], outcomes: &[Outcome]) -> FrontierPlot {
         caption: "No sampler can lie above the line, up to the error of its samples.".to_owned(),
         x: Axis::new("KL of the sequences to the prior (nats)"),
         y: Axis::new("mean reward, hard decode"),
-        curve: outcomes.first().map_or_else(Vec::new, |o| o.frontier.iter().map(|p| (p.kl, p.reward).into()).collect()),
+        curve: curve.iter().map(|p| (p.kl, p.reward).into()).collect(),
         path: Vec::new(),
         chosen: None,
         marks,
@@ -81,7 +83,7 @@ fn frontier(rows: &[Row], outcomes: &[Outcome]) -> FrontierPlot {
 
 fn divergences(rows: &[Row]) -> Scatter {
     let mut groups: Vec<ScatterGroup> = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.metrics.contains_key("path_kl")) {
         let dot = Dot::new(number(row, "sequence_kl"), number(row, "path_kl"));
         let dot = dot.with_error(number(row, "path_kl_se")).named(format!("{}, seed {}", name(row), row.seed));
         match groups.iter_mut().find(|group| group.name == row.method) {

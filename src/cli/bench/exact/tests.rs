@@ -10,7 +10,8 @@ fn args(folder: &std::path::Path, seeds: &[u64]) -> Args {
         reward: Some(format!("table:{}", toy::landscape(folder))),
         alphas: Some(vec![0.5]),
         seeds: Some(seeds.to_vec()),
-        methods: Some(vec!["control".to_owned(), "no-kl".to_owned()]),
+        methods: Some(["control", "no-kl", "best-of-n"].map(str::to_owned).into()),
+        steered_samples: Some(2_000),
         tuning: Tuning { certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
     }
 }
@@ -20,7 +21,7 @@ fn cells_are_scored_against_the_exact_tilt_and_not_run_twice() {
     let folder = tempfile::tempdir().unwrap();
     let context = toy::context();
     let first = execute(&args(folder.path(), &[0]), &context).unwrap();
-    assert_eq!(first.results.rows.len(), 2);
+    assert_eq!(first.results.rows.len(), 3);
     let row = &first.results.rows[0];
     assert_eq!((row.method.as_str(), row.parameters["alpha"].as_f64()), ("control", Some(0.5)));
     let at = |name: &str| row.metrics[name];
@@ -31,17 +32,22 @@ fn cells_are_scored_against_the_exact_tilt_and_not_run_twice() {
     assert!((at("gap_nats") - gap).abs() < 1e-9);
     assert!(at("optimum_reward") > at("mean_reward") && at("diversity") > 1.0);
 
+    // one of 16 by exp(r/α) has more reward than the prior, for less than log 16 − 15/16 nats
+    let chosen = &first.results.rows[2].metrics;
+    assert!(chosen["mean_reward"] > at("mean_reward") && chosen["sequence_kl"] < 1.84, "{chosen:?}");
+    assert!(!chosen.contains_key("gap_nats"));
+
     let second = execute(&args(folder.path(), &[0, 1]), &context).unwrap();
-    assert_eq!(second.results.rows.len(), 4);
+    assert_eq!(second.results.rows.len(), 6);
     assert_eq!(second.results.rows[0], first.results.rows[0], "read, not run again");
     assert_eq!(second.seconds["control-alpha0.5-seed0"], first.seconds["control-alpha0.5-seed0"]);
     assert_ne!(second.results.rows[1].metrics, second.results.rows[0].metrics);
     assert_eq!(second.results.summary[0].metrics["gap_nats"].n, 2);
     let out = folder.path().join("out");
     let stored: Value = serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
-    assert_eq!(stored["rows"].as_array().map(Vec::len), Some(4));
+    assert_eq!(stored["rows"].as_array().map(Vec::len), Some(6));
     assert!(stored["versions"]["prior"].as_str().unwrap().starts_with("sha256:"));
-    assert_eq!(std::fs::read_to_string(out.join("results.csv")).unwrap().lines().count(), 5);
+    assert_eq!(std::fs::read_to_string(out.join("results.csv")).unwrap().lines().count(), 7);
     assert!(std::fs::read_to_string(out.join("report.html")).unwrap().contains("no-kl 0.5"));
     assert!(second.to_string().contains("control  0.5    2"), "{second}");
 

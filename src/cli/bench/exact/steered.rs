@@ -1,0 +1,112 @@
+//! Cells of methods that steer the base chain instead of training a control.
+
+use super::exact_metrics;
+use crate::cli::bench::results::finite;
+use crate::cli::certify::{Base, Scored};
+use crate::diffusion::DiffusionChain;
+use crate::error::{Error, Result};
+use crate::eval::Estimate;
+use crate::finetune::Paths;
+use crate::inference::{BestOfN, Guide, Guided, Smc, Steering, Svdd, Target, steer, units};
+use crate::nn::Pool;
+use crate::random::Seed;
+use crate::registry::registry;
+use crate::reward::{Reward, Vertices};
+use crate::store::write_atomic;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+registry! {
+    /// Steerings at the settings of the benchmark.
+    pub(super) STEERED: fn() -> Box<dyn Steering>, "steering", "steerings";
+    "best-of-n" => || Box::new(BestOfN { candidates: 16, greedy: false }), "one of 16 prior samples by exp(r/alpha)";
+    "svdd" => || Box::new(Svdd { candidates: 8 }), "one of 8 candidates a block";
+    "smc" => || Box::new(Smc { particles: 256, proposal: None }), "islands of 256 particles";
+    "guidance" => || Box::new(Guided { guide: Some(Guide::Soft), scale: 1.0 }), "drift by the soft value's slope";
+    "guidance-mean" => || Box::new(Guided { guide: Some(Guide::Mean), scale: 1.0 }), "drift by the mean reward's slope";
+}
+
+/// What a cell needs.
+pub(super) struct Bench<'a> {
+    pub(super) chain: &'a DiffusionChain,
+    pub(super) reward: &'a dyn Reward,
+    pub(super) base: &'a Base,
+    pub(super) count: usize,
+    pub(super) pool: &'a Pool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    parameters: Value,
+    metrics: BTreeMap<String, f64>,
+}
+
+impl Bench<'_> {
+    /// The metrics of a cell: read from its folder, or measured and written there.
+    ///
+    /// # Errors
+    /// When the folder holds other parameters, or a step fails.
+    pub(super) fn cell(
+        &self,
+        method: &str,
+        alpha: f64,
+        seed: u64,
+        folder: &Path,
+        parameters: &Value,
+    ) -> Result<BTreeMap<String, f64>> {
+        let path = folder.join("done.json");
+        if path.exists() {
+            let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+            let stored: Stored = serde_json::from_slice(&bytes)
+                .map_err(|error| Error::integrity("not the metrics of a cell").at(&path).because(error))?;
+            if stored.parameters != *parameters {
+                return Err(Error::usage("this cell was measured with other settings")
+                    .at(&path)
+                    .hint("choose another folder with --out, or the same settings"));
+            }
+            return Ok(stored.metrics);
+        }
+        let metrics = self.measure(method, alpha, seed)?;
+        let stored = Stored { parameters: parameters.clone(), metrics };
+        let json = serde_json::to_vec_pretty(&stored)
+            .map_err(|error| Error::data("a cell cannot be written as JSON").because(error))?;
+        write_atomic(path, &json)?;
+        Ok(stored.metrics)
+    }
+
+    fn measure(&self, method: &str, alpha: f64, seed: u64) -> Result<BTreeMap<String, f64>> {
+        let steering = (STEERED.get(method)?.make)();
+        let prior = self.chain.prior();
+        let score = Vertices::new(self.reward, prior.alphabet().len(), prior.device());
+        let target = Target { chain: self.chain, score: &score, reward: Some(self.reward), alpha, outlook: None };
+        let seed = Seed::root(seed).child("bench").child(method);
+        let units = units(steering.as_ref(), self.chain, self.count);
+        let drawn = steer(steering.as_ref(), &target, 0..units, self.count, seed, self.pool)?;
+        let ends: Vec<Scored> = drawn.sequences.iter().cloned().zip(drawn.rewards.iter().copied()).collect();
+        let mean = Estimate::mean(&drawn.rewards);
+        let mut metrics = finite([
+            ("mean_reward", mean.value),
+            ("mean_reward_se", mean.se),
+            ("denoiser_calls", drawn.calls.denoised as f64 / ends.len() as f64),
+        ]);
+        if drawn.log_ratio.is_empty() {
+            metrics.extend(self.base.exact(alpha, &ends)?.iter().flat_map(exact_metrics));
+            return Ok(metrics);
+        }
+        let paths = Paths { ends, log_ratio: drawn.log_ratio, cost: drawn.cost };
+        let verdict = self.base.certify(alpha, &paths, None)?;
+        let c = &verdict.certificate;
+        metrics.extend(finite([
+            ("gap_nats", c.gap.value),
+            ("gap_se", c.gap.se),
+            ("path_kl", c.path_kl.value),
+            ("path_kl_se", c.path_kl.se),
+            ("ess_tuned_share", c.ess_tuned_share()),
+        ]));
+        metrics.extend(verdict.exact.iter().flat_map(exact_metrics));
+        Ok(metrics)
+    }
+}
