@@ -4,6 +4,7 @@
 //! (Uehara et al. 2024, arXiv 2402.15194). One file per method; [`OBJECTIVES`] lists them.
 
 pub mod analytic;
+pub mod initial;
 
 mod backprop;
 mod control;

@@ -1,0 +1,1 @@
+//! Learned initial laws against closed forms.
