@@ -35,7 +35,7 @@ pub use plan::{Form, Forms};
 pub use regression::{Regression, ValueLoss};
 pub use staged::Staged;
 pub use training::Elegant;
-pub use value::ValueFunction;
+pub use value::{Scale, ValueFunction};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod estimators;
 mod fixture;
 mod gradient;
+mod joined;
 mod paths;
 mod tokens;
 mod transfers;

@@ -58,7 +58,7 @@ impl Default for ValueConfig {
             pairs: 65_536,
             updates: 600,
             batch: 2048,
-            learning_rate: 0.01,
+            learning_rate: 0.03,
             width: 32,
             clip: 8.0,
             anneal: 4.0,

@@ -1,5 +1,6 @@
 //! A control network for states of any shape.
 
+use super::Form;
 use crate::diffusion::{Memory, Move};
 use crate::error::Result;
 use crate::finetune::Control;
@@ -33,6 +34,12 @@ impl StateControl {
             output: Mlp::zero_last(&params.child("output"), &[width, width, numbers])?,
             steps,
         })
+    }
+
+    /// The same as a [`Form`], for [`Forms`](super::Forms).
+    #[must_use]
+    pub fn form<'a>(shape: Vec<usize>, steps: usize, width: usize) -> Form<'a> {
+        Box::new(move |params| Ok(Box::new(Self::new(params, &shape, steps, width)?)))
     }
 }
 

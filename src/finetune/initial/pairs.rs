@@ -107,6 +107,14 @@ impl Pairs {
         self.targets.iter().sum::<f64>() / self.targets.len() as f64
     }
 
+    /// The targets' standard deviation.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        let mean = self.mean();
+        let squares: f64 = self.targets.iter().map(|target| (target - mean).powi(2)).sum();
+        (squares / self.targets.len() as f64).sqrt()
+    }
+
     /// States and targets of `count` rows drawn with replacement.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the stages of a run have in common.
 
 use super::stage::{Stage, Work};
-use super::{Delayed, InitialConfig, Joined, Pairs, Regression, Staged, ValueFunction, ValueLoss};
+use super::{Delayed, InitialConfig, Joined, Pairs, Regression, Scale, Staged, ValueFunction, ValueLoss};
 use crate::diffusion::Chain;
 use crate::error::{Error, Result};
 use crate::finetune::backprop::means;
@@ -36,7 +36,8 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     pub(super) fn value_on(&self, weights: Tensors) -> Result<ValueFunction> {
         let params = Params::frozen(weights, self.chain.device()).child("value");
-        ValueFunction::new(&params, &self.chain.shape(), self.config.value.width, self.config.alpha, 0.0)
+        let (width, alpha) = (self.config.value.width, self.config.alpha);
+        ValueFunction::new(&params, &self.chain.shape(), width, alpha, Scale { level: 0.0, unit: 1.0 })
     }
 
     /// The control of the joined chain on held weights.

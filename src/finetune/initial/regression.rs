@@ -1,6 +1,6 @@
 //! Fitting the value of initial states.
 
-use super::{Pairs, ValueConfig, ValueFunction};
+use super::{Pairs, Scale, ValueConfig, ValueFunction};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Params, Pool, Tensors, Training, gradients, over_shards};
 use crate::random::Seed;
@@ -20,7 +20,7 @@ pub enum ValueLoss {
 const SHARD: usize = 1024;
 
 /// Decay of the averaged weights.
-const EMA: f64 = 0.99;
+const EMA: f64 = 0.95;
 
 /// A regression of a [`ValueFunction`] on [`Pairs`].
 pub struct Regression<'a> {
@@ -30,7 +30,7 @@ pub struct Regression<'a> {
     shape: Vec<usize>,
     pairs: Pairs,
     effective: f64,
-    level: f64,
+    scale: Scale,
     seed: Seed,
     pool: &'a Pool,
     learner: Learner,
@@ -64,12 +64,13 @@ impl<'a> Regression<'a> {
             ValueLoss::Linex => pairs.log_mean_exp(),
             ValueLoss::Squares => pairs.mean(),
         };
+        let scale = Scale { level, unit: pairs.spread().max(1e-6) };
         let params = Params::trainable(seed.child("weights"), dtype, &device);
-        ValueFunction::new(&params.child("value"), &shape, config.width, alpha, level)?;
+        ValueFunction::new(&params.child("value"), &shape, config.width, alpha, scale)?;
         let settings =
             AdamWConfig { lr: config.learning_rate, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
         let learner = Learner::new(params, settings, EMA, config.updates)?;
-        Ok(Self { config, loss, alpha, shape, pairs, effective, level, seed, pool, learner })
+        Ok(Self { config, loss, alpha, shape, pairs, effective, scale, seed, pool, learner })
     }
 
     /// The effective number of paths, `(Σw)²/Σw²` with `w = e^target`.
@@ -87,7 +88,7 @@ impl<'a> Regression<'a> {
     }
 
     fn on(&self, params: &Params) -> Result<ValueFunction> {
-        ValueFunction::new(&params.child("value"), &self.shape, self.config.width, self.alpha, self.level)
+        ValueFunction::new(&params.child("value"), &self.shape, self.config.width, self.alpha, self.scale)
     }
 
     /// What residuals are divided by at present.
@@ -97,7 +98,7 @@ impl<'a> Regression<'a> {
     }
 
     /// Losses (B,) of residuals (B,).
-    fn losses(&self, z: &Tensor) -> Result<Tensor> {
+    pub(super) fn losses(&self, z: &Tensor) -> Result<Tensor> {
         Ok(match self.loss {
             ValueLoss::Squares => z.sqr()?,
             ValueLoss::Linex => {
