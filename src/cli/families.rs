@@ -3,6 +3,7 @@
 use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
+use crate::finetune::initial::INITIAL_ROUTES;
 use crate::finetune::{CONTROLS, OBJECTIVES};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
@@ -31,6 +32,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GRIDS),
         of(&OBJECTIVES),
         of(&CONTROLS),
+        of(&INITIAL_ROUTES),
         of(&ORACLES),
     ])
 }

@@ -23,7 +23,7 @@ pub enum Route {
 
 registry! {
     /// The ways to an initial law by name.
-    pub INITIAL_ROUTES: Route, "route", "routes";
+    pub INITIAL_ROUTES: Route, "initial route", "initial routes";
     "joint" => Route::Joint, "lead and main chain at once, through both";
     "frozen" => Route::Frozen, "the initial law left as it is: biased where the end remembers the start";
     "staged-v1" => Route::StagedV1, "value by Feynman-Kac regression on base paths, then the lead, then the main chain";

@@ -24,6 +24,29 @@ use crate::random::Seed;
 ///
 /// The returns of [`Route::StagedV2`] are those of a control that moves means only, so that its value is the one of the best such
 /// control; that of [`Route::StagedV1`] is the soft value of the chain, which the best control misses by O(1/K).
+///
+/// ```
+/// use seqtilt::finetune::analytic::{Affine, Lattice, LinearChain, LinearQuadratic, Start};
+/// use seqtilt::finetune::initial::{Elegant, Form, Forms, InitialConfig, Route};
+/// use seqtilt::{Seed, nn::{Pool, Training}};
+/// # fn main() -> seqtilt::Result<()> {
+/// let problem = LinearQuadratic::default();
+/// let chain = LinearChain::euler(&problem, Start::Frozen, 4, 1)?;
+/// fn form<'a>(steps: usize) -> Form<'a> {
+///     Box::new(move |params| Ok(Box::new(Affine::new(params, steps)?)))
+/// }
+/// let config = InitialConfig { route: Route::Joint, lead: 2, updates: 80, learning_rate: 0.1, ..InitialConfig::default() };
+/// let forms = Forms { lead: form(2), main: form(4) };
+/// let pool = Pool::new(1)?;
+/// let mut run = Elegant::new(config, &chain, &problem, forms, Seed::root(1), &pool)?;
+/// while run.done() < run.total() {
+///     run.step()?;
+/// }
+/// let lattice = Lattice::new(run.joined(), &problem, problem.alpha, (-8.0, 8.0))?;
+/// let (got, best) = (lattice.outcome(&run.control()?)?, lattice.best());
+/// assert!(got.gap - best.gap < 0.01);
+/// # Ok(()) }
+/// ```
 pub struct Elegant<'a> {
     plan: Plan<'a>,
     /// Averaged weights of the stages that are done.
