@@ -76,6 +76,9 @@ fn controlled(problem: &LinearQuadratic, chain: &LinearChain, x: f64) -> f64 {
     (-0.5 * p * x * x + q * x + c) / alpha
 }
 
+/// A value of initial states in closed form.
+type Exact = fn(&LinearQuadratic, &LinearChain, f64) -> f64;
+
 #[test]
 fn both_losses_find_the_value_of_initial_states() {
     let (problem, chain) = linear();
@@ -92,7 +95,6 @@ fn both_losses_find_the_value_of_initial_states() {
         (rows.map(|(x, target)| (target - controlled(&problem, &chain, *x)).powi(2)).sum::<f64>() / 8192.0).sqrt()
     };
     assert!(noise(&on_policy) < 0.5 && noise(&of_base) > 1.5, "{} {}", noise(&on_policy), noise(&of_base));
-    type Exact = fn(&LinearQuadratic, &LinearChain, f64) -> f64;
     for (loss, pairs, exact) in
         [(ValueLoss::Linex, of_base, soft as Exact), (ValueLoss::Squares, on_policy, controlled as Exact)]
     {

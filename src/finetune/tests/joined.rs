@@ -6,7 +6,8 @@ use crate::diffusion::{Chain as _, DiffusionChain, Memory};
 use crate::finetune::initial::{Joined, Lead, Staged, StateControl};
 use crate::finetune::walk::Walker;
 use crate::finetune::{
-    BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, Problem, Rollout, SequenceTerminal, TokenControl,
+    BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, Problem, Rollout, SequenceTerminal, Terminal as _,
+    TokenControl,
 };
 use crate::nn::{Params, check, gradients, read};
 use crate::random::Seed;
@@ -50,7 +51,7 @@ fn the_log_ratio_of_a_joined_chain_is_that_of_both_segments() {
         assert!(check::distance(first.last(), &whole.states[2]) < digits);
         let walker = Walker { chain: &main, control: Some(tokens.as_ref()), held: None };
         let mut x = whole.states[2].clone();
-        let mut sums = vec![first.log_ratio.clone(), first.cost.clone()];
+        let mut sums = [first.log_ratio.clone(), first.cost.clone()];
         for (block, noise) in [0..3, 3..6].into_iter().zip(&whole.noises[2..]) {
             let walk = walker.walk(block, &x, noise, Memory::default()).unwrap();
             let [cost, product] = [walk.cost, walk.product].map(|nats| nats.unwrap().to_dtype(DType::F64).unwrap());
@@ -60,11 +61,13 @@ fn the_log_ratio_of_a_joined_chain_is_that_of_both_segments() {
         }
         assert!(check::distance(&x, whole.last()) < digits);
         let nats = read(&[&sums[0], &sums[1], &whole.log_ratio, &whole.cost, &first.cost]).unwrap();
-        for row in 0..5 {
-            assert!((nats[0][row] - nats[2][row]).abs() < digits * (1.0 + nats[2][row].abs()));
-            assert!((nats[1][row] - nats[3][row]).abs() < digits * (1.0 + nats[3][row].abs()));
-            assert!(nats[4][row] > 0.01 && nats[3][row] > nats[4][row] + 1e-6, "both segments cost something");
+        for ((ratio, cost), (whole_ratio, whole_cost)) in nats[0].iter().zip(&nats[1]).zip(nats[2].iter().zip(&nats[3]))
+        {
+            assert!((ratio - whole_ratio).abs() < digits * (1.0 + whole_ratio.abs()));
+            assert!((cost - whole_cost).abs() < digits * (1.0 + whole_cost.abs()));
         }
+        // both segments cost something
+        assert!(nats[3].iter().zip(&nats[4]).all(|(whole, lead)| *lead > 0.01 && *whole > lead + 1e-6));
     }
 }
 
@@ -120,7 +123,6 @@ fn a_lead_wants_a_spread_initial_law_and_a_value_of_whole_paths() {
     let terminal = SequenceTerminal::new(&main, &reward);
     let delayed = joined.terminal(&terminal);
     let x = check::normal(1, &[2, 3, 2]);
-    use crate::finetune::Terminal as _;
     assert!(delayed.reward(2, &x).unwrap_err().hint_text().unwrap().contains("lookahead"));
     assert_eq!(check::distance(&delayed.reward(9, &x).unwrap(), &terminal.reward(6, &x).unwrap()), 0.0);
 }
