@@ -188,7 +188,11 @@ fn learning(problem: &Problem, affine: AnalyticConfig, route: Route) -> InitialC
         batch: affine.batch,
         learning_rate: affine.learning_rate,
         estimator: affine.estimator,
-        value: ValueConfig { updates: 2 * affine.updates, ..defaults.value },
+        value: ValueConfig {
+            updates: 2 * affine.updates,
+            pairs: defaults.value.pairs.min(128 * affine.batch),
+            ..defaults.value
+        },
         ..defaults
     }
 }
