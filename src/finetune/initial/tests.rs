@@ -221,17 +221,17 @@ fn both_at_once_reach_it_too_and_a_frozen_start_does_not() {
 #[test]
 fn networks_learn_the_initial_law_of_two_modes() {
     let problem = MixtureProblem::fixture(Fixture::C);
-    let (chain, pool) = (MixtureChain::euler(&problem, 8).unwrap(), Pool::new(2).unwrap());
+    let (chain, pool) = (MixtureChain::euler(&problem, 5).unwrap(), Pool::new(1).unwrap());
     let outcome = |route: Route| {
-        let network = |steps: usize| StateControl::form(vec![1], steps, 12);
-        let forms = Forms { lead: network(2), main: network(8) };
+        let network = |steps: usize| StateControl::form(vec![1], steps, 8);
+        let forms = Forms { lead: network(2), main: network(5) };
         let small = small(route);
         let config = InitialConfig {
             alpha: problem.alpha,
             lead: 2,
-            updates: 100,
-            shard: 64,
-            value: ValueConfig { updates: 120, ..small.value },
+            updates: 70,
+            batch: 96,
+            value: ValueConfig { updates: 100, batch: 256, ..small.value },
             ..small
         };
         let mut training = Elegant::new(config, &chain, &problem.reward, forms, Seed::root(5), &pool).unwrap();

@@ -31,13 +31,12 @@ use crate::random::Seed;
 /// use seqtilt::{Seed, nn::{Pool, Training}};
 /// # fn main() -> seqtilt::Result<()> {
 /// let problem = LinearQuadratic::default();
-/// let chain = LinearChain::euler(&problem, Start::Frozen, 4, 1)?;
+/// let (chain, pool) = (LinearChain::euler(&problem, Start::Frozen, 4, 1)?, Pool::new(1)?);
 /// fn form<'a>(steps: usize) -> Form<'a> {
 ///     Box::new(move |params| Ok(Box::new(Affine::new(params, steps)?)))
 /// }
 /// let config = InitialConfig { route: Route::Joint, lead: 2, updates: 80, learning_rate: 0.1, ..InitialConfig::default() };
 /// let forms = Forms { lead: form(2), main: form(4) };
-/// let pool = Pool::new(1)?;
 /// let mut run = Elegant::new(config, &chain, &problem, forms, Seed::root(1), &pool)?;
 /// while run.done() < run.total() {
 ///     run.step()?;
