@@ -13,7 +13,7 @@ use candle_core::Tensor;
 /// Makes a control on its parameters.
 pub type Form<'a> = Box<dyn Fn(&Params) -> Result<Box<dyn Control + 'a>> + Send + Sync + 'a>;
 
-/// The networks of the two parts; each counts its own part's steps.
+/// The networks of the two parts; each counts its own part's steps, those of the lead rounded up to whole blocks of the main chain.
 pub struct Forms<'a> {
     /// Of the lead.
     pub lead: Form<'a>,

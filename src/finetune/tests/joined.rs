@@ -3,13 +3,15 @@
 use super::fixture::{flat, unrolled};
 use super::tokens::chain;
 use crate::diffusion::{Chain as _, DiffusionChain, Memory};
-use crate::finetune::initial::{Joined, Lead, Staged, StateControl};
+use crate::finetune::initial::{
+    Elegant, Form, Forms, InitialConfig, Joined, Lead, Route, Staged, StateControl, ValueConfig,
+};
 use crate::finetune::walk::Walker;
 use crate::finetune::{
     BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, Problem, Rollout, SequenceTerminal, Terminal as _,
     TokenControl,
 };
-use crate::nn::{Params, check, gradients, read};
+use crate::nn::{Params, Pool, Training as _, check, gradients, read};
 use crate::random::Seed;
 use crate::reward::Multilinear;
 use candle_core::{DType, Device, Tensor};
@@ -125,4 +127,42 @@ fn a_lead_wants_a_spread_initial_law_and_a_value_of_whole_paths() {
     let x = check::normal(1, &[2, 3, 2]);
     assert!(delayed.reward(2, &x).unwrap_err().hint_text().unwrap().contains("lookahead"));
     assert_eq!(check::distance(&delayed.reward(9, &x).unwrap(), &terminal.reward(6, &x).unwrap()), 0.0);
+}
+
+#[test]
+fn every_route_trains_a_sequence_chain_to_the_same_bytes_on_any_number_of_threads() {
+    let main = chain(DType::F32, 3);
+    let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
+    let terminal = SequenceTerminal::new(&main, &reward);
+    for route in [Route::StagedV1, Route::StagedV2, Route::Joint, Route::Frozen] {
+        let value =
+            ValueConfig { pairs: 64, updates: 2, batch: 16, width: 4, effective: 8.0, ..ValueConfig::default() };
+        let config = InitialConfig {
+            route,
+            alpha: 0.3,
+            lead: 4,
+            updates: 2,
+            batch: 12,
+            shard: 4,
+            learning_rate: 0.005,
+            value,
+            ..InitialConfig::default()
+        };
+        let weights = |threads: usize| {
+            let pool = Pool::new(threads).unwrap();
+            let tokens: Form<'_> =
+                Box::new(|params| Ok(Box::new(TokenControl::new(&main, &sizes(), params)?) as Box<dyn Control>));
+            let forms = Forms { lead: StateControl::form(vec![3, 2], 6, WIDTH), main: tokens };
+            let mut run = Elegant::new(config, &main, &terminal, forms, Seed::root(1), &pool).unwrap();
+            while run.done() < run.total() {
+                assert!(run.step().unwrap().iter().all(|(_, figure)| figure.is_finite()));
+            }
+            let control = run.control().unwrap();
+            let drawn = Rollout::draw(run.joined(), Some(&control), 12, 5, Seed::root(2), false).unwrap();
+            assert!(read(&[&drawn.cost]).unwrap()[0].iter().all(|nats| *nats > 0.0), "{route:?}");
+            let read = |(name, tensor)| (name, read(&[&tensor]).unwrap());
+            run.weights().into_iter().map(read).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(1), weights(2), "{route:?}");
+    }
 }
