@@ -6,6 +6,7 @@
 
 pub mod analytic;
 pub mod divergence;
+pub mod initial;
 
 mod backprop;
 mod control;

@@ -4,6 +4,7 @@ use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
 use crate::finetune::divergence::DIVERGENCES;
+use crate::finetune::initial::INITIAL_ROUTES;
 use crate::finetune::{CONTROLS, OBJECTIVES};
 use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
@@ -37,6 +38,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&STEERINGS),
         of(&OUTLOOKS),
         of(&GUIDES),
+        of(&INITIAL_ROUTES),
         of(&ORACLES),
     ])
 }

@@ -10,13 +10,25 @@
 
 mod affine;
 mod chain;
+mod interpolant;
+mod lattice;
+mod mixture;
+mod mixture_chain;
+mod mixture_problem;
 mod problem;
+mod quadratic;
 mod riccati;
 mod training;
 
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
+pub use interpolant::{Interpolant, Mixing};
+pub use lattice::{Lattice, Tilting};
+pub use mixture::Mixture;
+pub use mixture_chain::MixtureChain;
+pub use mixture_problem::{Fixture, MixtureProblem, Noise, SoftValue};
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
+pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
 pub use training::{AnalyticConfig, AnalyticTraining};
 

@@ -3,6 +3,7 @@
 mod estimators;
 mod fixture;
 mod gradient;
+mod joined;
 mod kept;
 mod paths;
 mod tokens;

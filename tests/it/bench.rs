@@ -46,6 +46,41 @@ fn the_analytic_benchmark_has_a_row_for_each_method_and_seed_and_goes_on_from_it
 }
 
 #[test]
+fn stages_have_rows_too_on_every_problem() {
+    let methods = ["--fixtures", "lq,c", "--methods", "staged-v1,staged-v2", "--seeds", "1", "--width", "4"];
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let small = ["--steps", "4", "--lead", "2", "--updates", "5", "--batch", "32", "--samples", "200"];
+    let run = command.args(["bench", "analytic", "--json"]).args(small).args(methods).assert().success();
+    let rows: Vec<Value> = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let named: Vec<_> = rows.iter().map(|row| (text(&row["parameters"], "fixture"), text(row, "method"))).collect();
+    let expected = [("lq", "staged-v1"), ("lq", "staged-v2"), ("c", "staged-v1"), ("c", "staged-v2")];
+    assert_eq!(named, expected.map(|(fixture, method)| (fixture.to_owned(), method.to_owned())));
+    for row in &rows {
+        let metric = |name: &str| row["metrics"][name].as_f64().unwrap();
+        for name in ["terminal_mean", "terminal_variance", "reward_mean", "path_kl"] {
+            let (measured, se) = (metric(&format!("measured_{name}")), metric(&format!("measured_{name}_se")));
+            assert!(((measured - metric(&format!("control_{name}"))) / se).abs() < 4.0, "{name}: {row:#}");
+        }
+        assert!(metric("control_objective") < metric("chain_optimum_objective"));
+        let worth = metric("frozen_optimum_certificate_gap") - metric("control_certificate_gap");
+        assert!((worth - metric("initial_law_nats")).abs() < 1e-12);
+        let returns = row["method"] == "staged-v2";
+        assert_eq!(row["metrics"].get("frozen_control_certificate_gap").is_some(), returns);
+    }
+}
+
+#[test]
+fn an_unknown_problem_or_method_is_a_usage_error() {
+    for (flag, said) in [("--fixtures", "unknown fixture `d`"), ("--methods", "unknown initial route `d`")] {
+        let mut command = Command::cargo_bin("seqtilt").unwrap();
+        let run = command.args(["bench", "analytic", flag, "d"]).assert().code(2);
+        let text = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
 fn a_setting_out_of_range_is_a_usage_error() {
     let mut command = Command::cargo_bin("seqtilt").unwrap();
     let run = command.args(["bench", "analytic", "--alpha", "0"]).assert().code(2);

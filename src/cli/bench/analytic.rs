@@ -1,21 +1,22 @@
 //! `seqtilt bench analytic`
 
+mod learned;
+mod linear;
+mod measured;
+
 use super::rows::{Row, Rows};
 use crate::cli::check::{positive, within};
 use crate::cli::context::Context;
 use crate::cli::printer::columns;
 use crate::error::{Error, Result};
 use crate::eval::Estimate;
-use crate::eval::certificate::{Certificate, PathSample};
-use crate::finetune::analytic::{AnalyticConfig, AnalyticTraining, LinearQuadratic, Start, best, outcome};
-use crate::finetune::{Control, roll_out};
-use crate::nn::{Pool, Training as _};
-use crate::observe::{Event, Observer as _};
+use crate::finetune::analytic::{AnalyticConfig, Fixture, LinearQuadratic, MixtureProblem, Start};
+use crate::finetune::initial::{INITIAL_ROUTES, InitialConfig, Route, ValueConfig};
+use crate::nn::Pool;
 use crate::random::Seed;
-use candle_core::Tensor;
+use learned::{Cell, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -23,33 +24,44 @@ const NAME: &str = "analytic";
 
 const EXAMPLES: &str = "\
 Examples:
-  seqtilt bench analytic                        both methods, three seeds
+  seqtilt bench analytic                        a learned and a frozen start, three seeds
+  seqtilt bench analytic --fixtures all --methods all --seeds 1
+                                                every problem by every way to the initial law
   seqtilt bench analytic --steps 200 --seeds 1  a finer chain
   seqtilt bench analytic --out rows.jsonl       run it again to go on where it stopped
   seqtilt bench analytic --json                 every number by its full name";
 
-/// Back-propagation through the sampler on a linear-quadratic problem with a closed form
+/// Control with a learned initial law on problems with exact answers
 ///
-/// Two methods: `joint` learns the law of the initial state too and reaches the tilted law; `frozen` leaves it as it is, and
-/// stays biased by an amount that is known. Every number measured on sampled paths is shown with its standard error beside
-/// the exact one of the trained control, of the chain's best control, and of continuous time.
+/// Four methods. `joint` learns the law of the initial state and the control behind it at once, and reaches the tilted law;
+/// `staged-v1` and `staged-v2` learn them one after the other, from the value of initial states on base paths or on controlled
+/// ones; `frozen` leaves the initial law as it is, and stays biased by an amount that is known. Problems: `lq`, linear drift and
+/// quadratic reward; `a` and `b`, one Gaussian with a linear and a quadratic reward; `c`, two Gaussians. Every number measured on
+/// sampled paths is shown with its standard error beside the exact one of the trained control, of the chain's best control, and
+/// of continuous time.
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Args {
+    /// Problems: lq, a, b, c, or all [default: lq]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    fixtures: Option<Vec<String>>,
+    /// Methods: joint, frozen, staged-v1, staged-v2, or all [default: joint,frozen]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    methods: Option<Vec<String>>,
     /// Number of seeds, from --seed on [default: 3]
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
-    /// Price of a nat, in reward units [default: 0.5]
+    /// Price of a nat, in reward units [default: 0.5 for lq and a, 1 for b and c]
     #[arg(long, value_name = "PRICE")]
     alpha: Option<f64>,
     /// Euler steps of the base [default: 64]
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Steps that draw the initial law in `joint` [default: 16]
+    /// Steps that draw a learned initial law [default: 16]
     #[arg(long, value_name = "N")]
     lead: Option<usize>,
-    /// Optimiser steps [default: 300]
+    /// Optimiser steps of a control, in each stage [default: 300]
     #[arg(long, value_name = "N")]
     updates: Option<u64>,
     /// Paths an optimiser step [default: 512]
@@ -58,6 +70,9 @@ pub(super) struct Args {
     /// Paths that are measured at the end [default: 20000]
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
+    /// Width of the networks; lq has affine controls [default: 32]
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
     /// File of rows, one JSON document a line; rows that it has are not measured again
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -75,117 +90,111 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         batch: within("batch", args.batch.unwrap_or(defaults.batch), 1..=1 << 20)?,
         ..defaults
     };
-    let problem = LinearQuadratic::default();
-    let problem = LinearQuadratic { alpha: positive("alpha", args.alpha.unwrap_or(problem.alpha))?, ..problem };
+    let width = within("width", args.width.unwrap_or(32), 1..=8192)?;
     let pool = Pool::new(context.threads)?;
-    let mut rows = Rows::open(args.out)?;
+    let mut rows = Rows::open(args.out.clone())?;
     let mut shown = Vec::new();
-    for (method, start) in [("joint", Start::Joint), ("frozen", Start::Frozen)] {
-        let config = AnalyticConfig { start, ..config };
-        let parameters = json!({ "problem": problem, "training": config, "samples": samples });
-        for seed in context.seed_number..context.seed_number.saturating_add(seeds) {
-            if let Some(known) = rows.find(NAME, method, seed, &parameters) {
-                shown.push(known.clone());
-                continue;
-            }
-            let metrics = measure(problem, config, samples, seed, &pool, context)?;
-            let row = Row {
-                benchmark: NAME.to_owned(),
-                method: method.to_owned(),
-                seed,
-                parameters: parameters.clone(),
-                metrics,
+    for problem in problems(&args)? {
+        for method in methods(&args)? {
+            let route = INITIAL_ROUTES.get(&method)?.make;
+            let start = if route == Route::Frozen { Start::Frozen } else { Start::Joint };
+            let affine = AnalyticConfig { start, ..config };
+            let cell = Cell {
+                problem: &problem,
+                config: learning(&problem, config, route),
+                steps: config.steps,
+                width,
+                samples,
             };
-            rows.push(row.clone())?;
-            shown.push(row);
+            // the two methods that came first keep the parameters of their rows
+            let first = match (&problem, route) {
+                (Problem::Linear(problem), Route::Joint | Route::Frozen) => Some(*problem),
+                _ => None,
+            };
+            let parameters = first.map_or_else(
+                || cell.parameters(),
+                |problem| json!({ "problem": problem, "training": affine, "samples": samples }),
+            );
+            for number in context.seed_number..context.seed_number.saturating_add(seeds) {
+                if let Some(known) = rows.find(NAME, &method, number, &parameters) {
+                    shown.push(known.clone());
+                    continue;
+                }
+                let seed = Seed::root(number).child("bench").child(NAME);
+                let metrics = match first {
+                    Some(problem) => linear::measure(problem, affine, samples, seed, &pool, context)?,
+                    None => cell.measure(seed, &pool, context)?,
+                };
+                let (benchmark, method, parameters) = (NAME.to_owned(), method.clone(), parameters.clone());
+                let row = Row { benchmark, method, seed: number, parameters, metrics };
+                rows.push(row.clone())?;
+                shown.push(row);
+            }
         }
     }
     context.emit(&Report(shown))
 }
 
-/// Trains one control and measures it.
-fn measure(
-    problem: LinearQuadratic,
-    config: AnalyticConfig,
-    samples: usize,
-    seed: u64,
-    pool: &Pool,
-    context: &Context,
-) -> Result<BTreeMap<String, f64>> {
-    let seed = Seed::root(seed).child("bench").child(NAME);
-    let mut training = AnalyticTraining::new(problem, config, seed.child("train"), pool)?;
-    let mut observer = context.observer();
-    let stage = if config.start == Start::Joint { "joint" } else { "frozen" };
-    let mut go_on = observer.on_event(&Event::Start { stage, total: training.total(), done: 0 });
-    while training.done() < training.total() {
-        if go_on.is_break() {
-            return Err(Error::interrupted(format!("stopped after {} updates", training.done()))
-                .hint("with --out, the same command goes on with the next row"));
-        }
-        let figures = training.step()?;
-        go_on = observer.on_event(&Event::Step { stage, done: training.done(), figures: &figures });
-    }
-    let _ = observer.on_event(&Event::Finish { stage });
-
-    let (chain, control) = (training.chain(), training.control()?);
-    let read = |x: &Tensor| Ok(x.flatten_all()?.to_vec1::<f64>()?);
-    let walk = |control: Option<&dyn Control>, seed: Seed| roll_out(chain, control, samples, seed, pool, read);
-    let tuned = walk(Some(&control), seed.child("tuned"))?;
-    let base = walk(None, seed.child("base"))?;
-    let paths: Vec<PathSample> = (0..samples)
-        .map(|i| PathSample {
-            reward: problem.reward(tuned.ends[i]),
-            log_ratio: tuned.log_ratio[i],
-            cost: tuned.cost[i],
+/// The problems by name, at the price that was asked for.
+fn problems(args: &Args) -> Result<Vec<Problem>> {
+    let alpha = args.alpha.map(|alpha| positive("alpha", alpha)).transpose()?;
+    let fixture = |fixture: Fixture| {
+        let problem = MixtureProblem::fixture(fixture);
+        Problem::Mixture(fixture, MixtureProblem { alpha: alpha.unwrap_or(problem.alpha), ..problem })
+    };
+    let linear = LinearQuadratic::default();
+    let named = |name: &str| {
+        Ok(match name {
+            "lq" => Problem::Linear(LinearQuadratic { alpha: alpha.unwrap_or(linear.alpha), ..linear }),
+            "a" => fixture(Fixture::A),
+            "b" => fixture(Fixture::B),
+            "c" => fixture(Fixture::C),
+            _ => {
+                let message = format!("unknown fixture `{name}`; accepted: `lq`, `a`, `b`, `c`, `all`");
+                return Err(Error::usage(message));
+            }
         })
-        .collect();
-    let base: Vec<f64> = base.ends.iter().map(|x| problem.reward(*x)).collect();
-    let certificate = Certificate::new(problem.alpha, &paths, &base)?;
-    let mean = Estimate::mean(&tuned.ends);
-    let spread = Estimate::of(tuned.ends.iter().map(|x| (x - mean.value).powi(2)));
-    let objective = Estimate::of(paths.iter().map(|path| path.reward - problem.alpha * path.log_ratio));
+    };
+    let names = args.fixtures.as_ref().map_or_else(|| vec!["lq"], |names| names.iter().map(String::as_str).collect());
+    let all = |name| if name == "all" { vec!["lq", "a", "b", "c"] } else { vec![name] };
+    names.into_iter().flat_map(all).map(named).collect()
+}
 
-    let mut metrics = BTreeMap::new();
-    for (name, estimate) in [
-        ("terminal_mean", mean),
-        ("terminal_variance", spread),
-        ("reward_mean", certificate.mean_reward),
-        ("path_kl", certificate.path_kl),
-        ("path_cost", certificate.path_cost),
-        ("objective", objective),
-        ("log_z", certificate.log_z),
-        ("log_z_tuned", certificate.log_z_tuned),
-        ("certificate_gap", certificate.gap),
-    ] {
-        metrics.insert(format!("measured_{name}"), estimate.value);
-        metrics.insert(format!("measured_{name}_se"), estimate.se);
-    }
-    for (whose, of) in [
-        ("control", outcome(&problem, chain, &control.gains()?)),
-        ("chain_optimum", outcome(&problem, chain, &best(&problem, chain))),
-    ] {
-        for (name, value) in [
-            ("terminal_mean", of.law.mean),
-            ("terminal_variance", of.law.variance),
-            ("reward_mean", of.reward),
-            ("path_kl", of.path_kl),
-            ("objective", of.value),
-            ("certificate_gap", of.gap),
-        ] {
-            metrics.insert(format!("{whose}_{name}"), value);
+/// The methods' names.
+fn methods(args: &Args) -> Result<Vec<String>> {
+    let names = args.methods.clone().unwrap_or_else(|| vec!["joint".to_owned(), "frozen".to_owned()]);
+    let mut methods = Vec::new();
+    for name in names {
+        if name == "all" {
+            methods.extend(INITIAL_ROUTES.entries().iter().map(|entry| entry.name.to_owned()));
+        } else {
+            methods.push(INITIAL_ROUTES.get(&name)?.name.to_owned());
         }
     }
-    let exact = problem.optimum(config.start);
-    let bound = problem.optimum(Start::Joint).value;
-    for (name, value) in [
-        ("terminal_mean", exact.law.mean),
-        ("terminal_variance", exact.law.variance),
-        ("objective", exact.value),
-        ("certificate_gap", (bound - exact.value) / problem.alpha),
-    ] {
-        metrics.insert(format!("continuous_optimum_{name}"), value);
+    Ok(methods)
+}
+
+/// The training of an initial law with the settings of the affine one.
+fn learning(problem: &Problem, affine: AnalyticConfig, route: Route) -> InitialConfig {
+    let defaults = InitialConfig::default();
+    InitialConfig {
+        route,
+        alpha: match problem {
+            Problem::Linear(problem) => problem.alpha,
+            Problem::Mixture(_, problem) => problem.alpha,
+        },
+        lead: affine.lead,
+        updates: affine.updates,
+        batch: affine.batch,
+        learning_rate: affine.learning_rate,
+        estimator: affine.estimator,
+        value: ValueConfig {
+            updates: 2 * affine.updates,
+            pairs: defaults.value.pairs.min(128 * affine.batch),
+            ..defaults.value
+        },
+        ..defaults
     }
-    Ok(metrics)
 }
 
 #[derive(Serialize)]
@@ -194,7 +203,8 @@ struct Report(Vec<Row>);
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["method", "seed", "metric", "measured", "exact", "chain's best", "continuous"].map(str::to_owned);
+        let header = ["fixture", "method", "seed", "metric", "measured", "exact", "chain's best", "continuous"]
+            .map(str::to_owned);
         let mut table = vec![header];
         for row in &self.0 {
             for (metric, label) in [
@@ -206,6 +216,7 @@ impl fmt::Display for Report {
                 let at = |whose: &str| row.metrics.get(&format!("{whose}_{metric}")).copied().unwrap_or(f64::NAN);
                 let se = row.metrics.get(&format!("measured_{metric}_se")).copied().unwrap_or(f64::NAN);
                 table.push([
+                    row.parameters["fixture"].as_str().unwrap_or("lq").to_owned(),
                     row.method.clone(),
                     row.seed.to_string(),
                     label.to_owned(),
@@ -215,11 +226,25 @@ impl fmt::Display for Report {
                     format!("{:.4}", at("continuous_optimum")),
                 ]);
             }
+            // what the learned initial law is worth beside the best that a frozen one allows
+            let (Some(worth), name) = (row.metrics.get("initial_law_nats"), row.method.clone()) else { continue };
+            let gap = |whose: &str| row.metrics.get(&format!("{whose}_certificate_gap")).copied().unwrap_or(f64::NAN);
+            table.push([
+                row.parameters["fixture"].as_str().unwrap_or("lq").to_owned(),
+                name,
+                row.seed.to_string(),
+                "worth of the start".to_owned(),
+                String::new(),
+                format!("{worth:.4}"),
+                format!("{:.4}", gap("frozen_optimum") - gap("chain_optimum")),
+                String::new(),
+            ]);
         }
         f.write_str(&columns(&table, ""))?;
         f.write_str(
             "\nmeasured: on sampled paths, ± one standard error; exact: of the trained control, without sampling;\n\
-             chain's best: of all controls of the same steps; continuous: as the steps go to zero.\n",
+             chain's best: of all controls of the same steps; continuous: as the steps go to zero.\n\
+             worth of the start: nats that the control is closer to the tilt than the best one from a frozen start.\n",
         )
     }
 }
