@@ -53,7 +53,7 @@ All sequences are enumerated, so every sampler is scored against the exact tilt 
 #[command(mut_arg("control", |arg| arg.help("Control network [default: word-table for control, else product-mixture]")))]
 #[command(mut_arg("chain_steps", |arg| arg.help("Steps of the chain, K [default: 256]")))]
 #[command(mut_arg("hold", |arg| arg.help("Steps between two calls of the prior's network [default: 8]")))]
-#[command(mut_arg("tuning_steps", |arg| arg.help("Optimiser steps [default: 40 for a word-table, else 300]")))]
+#[command(mut_arg("tuning_steps", |arg| arg.help("Optimiser steps [default: 20 for a word-table, else 300]")))]
 #[command(mut_arg("tuning_rate", |arg| arg.help("Peak learning rate of the control [default: 0.003 for a word-table, else 0.1]")))]
 #[command(mut_arg("certificate_paths", |arg| arg.help("Paths of the tuned chain behind a certificate [default: 100000]")))]
 #[command(mut_arg("base_paths", |arg| arg.help("Paths of the base chain, drawn once for all cells [default: 2000000]")))]
@@ -193,7 +193,7 @@ fn tuning(given: &Tuning, method: &str, alpha: f64) -> Tuning {
         control: given.control.clone().or(words.then(|| "word-table".to_owned())),
         chain_steps: given.chain_steps.or(Some(256)),
         hold: given.hold.or(given.chain_steps.is_none().then_some(8)),
-        tuning_steps: given.tuning_steps.or(Some(if words { 40 } else { 300 })),
+        tuning_steps: given.tuning_steps.or(Some(if words { 20 } else { 300 })),
         tuning_rate: given.tuning_rate.or(words.then_some(3e-3)),
         alpha: Some(alpha),
         objective: Some(method.to_owned()),

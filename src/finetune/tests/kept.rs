@@ -4,10 +4,11 @@ use super::fixture::{Bent, Constant, Hills, Network, Slope, flat, mean};
 use super::tokens::chain;
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::finetune::analytic::{Affine, Gain, LinearChain, LinearQuadratic, Start};
-use crate::finetune::divergence::{DivergenceKind, ReverseKl};
+use crate::finetune::divergence::{DivergenceKind, ReverseKl, Tilting};
 use crate::finetune::{
-    BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, Ledger, PathLoss,
-    Problem, Rollout, ScoreFunction, SequenceTerminal, Trace, Undecoded, WeightedLikelihood,
+    BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, Ledger,
+    LogVariance, MirrorDescent, PathLoss, Problem, Rollout, ScoreFunction, SequenceTerminal, Trace, Undecoded,
+    WeightedLikelihood,
 };
 use crate::nn::{Params, Pool, Training as _, check};
 use crate::random::Seed;
@@ -17,6 +18,8 @@ use ndarray::{Array2, Axis, array};
 
 const CHAIN: Bent = Bent { block: 2 };
 const ALPHA: f64 = 0.8;
+const EVERY: [&str; 10] =
+    ["kl", "forward-kl", "jeffreys", "js", "pearson", "neyman", "hellinger", "order:1.5", "kl-chi2", "soft-chi"];
 
 fn network() -> (Params, Network) {
     let params = check::params();
@@ -114,10 +117,8 @@ fn three_estimators_of_the_gradient_agree_for_every_divergence() {
     let near = params.snapshot().unwrap().iter().map(|(name, tensor)| (name.clone(), nearer(tensor))).collect();
     let near = Network::new(&Params::frozen(near, &Device::Cpu));
     let vars = params.vars();
-    let kinds =
-        ["kl", "forward-kl", "jeffreys", "js", "pearson", "neyman", "hellinger", "order:1.5", "kl-chi2", "soft-chi"];
     let (draws, rows) = (40_u64, 32);
-    for name in kinds {
+    for name in EVERY {
         let kind: DivergenceKind = name.parse().unwrap();
         let divergence = kind.get();
         let start = trace(Some(&control), 64, Seed::root(6));
@@ -190,6 +191,62 @@ fn all_weights_vanish_at_the_optimum_of_a_linear_reward() {
     for loss in losses {
         let weights = loss.weigh(&ledger).unwrap().weights;
         assert!(weights.iter().all(|w| w.abs() < 1e-13), "{weights}");
+    }
+}
+
+#[test]
+fn all_weights_vanish_at_the_optimum_of_every_divergence() {
+    // L = log g((r − λ)/α) at the optimum: r/α − f'(e^L) = λ/α and L − r_f/α = 0 on every path
+    let mut rng = Seed::root(8).rng();
+    let rewards: Vec<f64> = (0..40).map(|_| rng.normal()).collect();
+    for name in EVERY {
+        let kind: DivergenceKind = name.parse().unwrap();
+        let (divergence, alpha) = (kind.get(), 2.5);
+        let tilting = Tilting::solve(&rewards, None, alpha, divergence).unwrap();
+        let inside: Vec<usize> = (0..40).filter(|i| tilting.log_density[*i].is_finite()).collect();
+        let ratio = Array2::from_shape_fn((1, inside.len()), |(_, i)| tilting.log_density[inside[i]]);
+        let of = |values: &[f64], loss: &dyn PathLoss| {
+            let ledger = Ledger { values, drawn: &ratio, now: &ratio, alpha, divergence };
+            loss.weigh(&ledger).unwrap().weights.iter().map(|w| w.abs()).fold(0.0, f64::max)
+        };
+        let (raw, stand_in): (Vec<f64>, Vec<f64>) =
+            inside.iter().map(|i| (rewards[*i], alpha * tilting.log_density[*i])).unzip();
+        let direct: [&dyn PathLoss; 2] = [&ScoreFunction, &MirrorDescent { rate: 0.5, reuse: 1 }];
+        for loss in direct {
+            let most = of(&raw, loss);
+            assert!(most < 1e-12, "{name}: {most}");
+        }
+        let through: [&dyn PathLoss; 2] = [&LogVariance { reuse: 1 }, &WeightedLikelihood { reuse: 1 }];
+        for loss in through {
+            let most = of(&stand_in, loss);
+            assert!(most < 1e-12, "{name}: {most}");
+        }
+        // and not elsewhere
+        let half: Vec<f64> = raw.iter().map(|r| 0.5 * r).collect();
+        assert!(of(&half, &ScoreFunction) > 1e-3 && of(&half, &MirrorDescent { rate: 0.5, reuse: 1 }) > 1e-4, "{name}");
+    }
+}
+
+#[test]
+fn mirror_descent_on_a_finite_space_ends_in_the_optimum() {
+    // one path per outcome and weights q: an outer step fitted exactly is w ← w exp(h (r/α − f'(w)))/norm
+    let (p, rewards, alpha) = ([0.4, 0.3, 0.2, 0.1], [0.0, 0.5, 1.0, 2.0], 1.0);
+    for name in EVERY {
+        let kind: DivergenceKind = name.parse().unwrap();
+        let divergence = kind.get();
+        let best = Tilting::solve(&rewards, Some(&p), alpha, divergence).unwrap();
+        let mut logs = [0.0_f64; 4];
+        for _ in 0..4000 {
+            let drawn = Array2::from_shape_fn((1, 4), |(_, i)| logs[i]);
+            let ledger = Ledger { values: &rewards, drawn: &drawn, now: &drawn, alpha, divergence };
+            let weighed = MirrorDescent { rate: 0.5, reuse: 1 }.weigh(&ledger).unwrap().weights;
+            // at age 0 the weights are −2/(n − 1) of the centred step
+            (0..4).for_each(|i| logs[i] -= weighed[[0, i]] * 1.5);
+            let norm = p.iter().zip(&logs).map(|(p, l)| p * l.exp()).sum::<f64>().ln();
+            logs.iter_mut().for_each(|l| *l -= norm);
+        }
+        let apart: f64 = (0..4).map(|i| 0.5 * p[i] * (logs[i].exp() - best.log_density[i].exp()).abs()).sum();
+        assert!(apart < 1e-9, "{name}: {apart}");
     }
 }
 
