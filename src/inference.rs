@@ -32,6 +32,7 @@
 
 mod best_of_n;
 mod calls;
+mod classifier;
 mod cloud;
 mod guidance;
 mod kind;
@@ -44,6 +45,7 @@ mod target;
 
 pub use best_of_n::BestOfN;
 pub use calls::Calls;
+pub use classifier::{Classifier, ClassifierConfig, ClassifierGuidance};
 pub use guidance::{GUIDES, Guidance, Guide, Guided};
 pub use kind::{STEERINGS, SteeringKind};
 pub use outlook::{OUTLOOKS, Outlook};

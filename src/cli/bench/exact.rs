@@ -55,7 +55,7 @@ All sequences are enumerated, so every sampler is scored against the exact tilt 
 #[command(mut_arg("hold", |arg| arg.help("Steps between two calls of the prior's network [default: 8]")))]
 #[command(mut_arg("tuning_steps", |arg| arg.help("Optimiser steps [default: 20 for a word-table, else 300]")))]
 #[command(mut_arg("tuning_rate", |arg| arg.help("Peak learning rate of the control [default: 0.003 for a word-table, else 0.1]")))]
-#[command(mut_arg("certificate_paths", |arg| arg.help("Paths of the tuned chain behind a certificate [default: 100000]")))]
+#[command(mut_arg("certificate_paths", |arg| arg.help("Paths of the tuned chain behind a certificate [default: 40000]")))]
 #[command(mut_arg("base_paths", |arg| arg.help("Paths of the base chain, drawn once for all cells [default: 2000000]")))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Args {
@@ -74,7 +74,7 @@ pub(super) struct Args {
     /// Seeds of the cells; --seed is that of the base paths [default: 0,1,2]
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
-    /// Methods: any of `seqtilt list objectives`, and best-of-n, svdd, smc, guidance, guidance-mean [default: control]
+    /// Methods: any of `seqtilt list objectives`, and best-of-n, svdd, smc, guidance, classifier, guidance-mean [default: control]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Samples of each method that steers instead of training [default: 50000]
@@ -197,7 +197,7 @@ fn tuning(given: &Tuning, method: &str, alpha: f64) -> Tuning {
         tuning_rate: given.tuning_rate.or(words.then_some(3e-3)),
         alpha: Some(alpha),
         objective: Some(method.to_owned()),
-        certificate_paths: given.certificate_paths.or(Some(100_000)),
+        certificate_paths: given.certificate_paths.or(Some(40_000)),
         base_paths: given.base_paths.or(Some(2_000_000)),
         ..given.clone()
     }

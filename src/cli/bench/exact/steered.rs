@@ -2,12 +2,14 @@
 
 use super::exact_metrics;
 use crate::cli::bench::results::finite;
-use crate::cli::certify::{Base, Scored};
+use crate::cli::certify::{Base, Scored, scored_paths};
 use crate::diffusion::DiffusionChain;
 use crate::error::{Error, Result};
 use crate::eval::Estimate;
-use crate::finetune::Paths;
-use crate::inference::{BestOfN, Guide, Guided, Smc, Steering, Svdd, Target, steer, units};
+use crate::finetune::{Paths, SequenceTerminal};
+use crate::inference::{
+    BestOfN, Classifier, ClassifierConfig, Guide, Guided, Smc, Steering, Svdd, Target, steer, units,
+};
 use crate::nn::Pool;
 use crate::random::Seed;
 use crate::registry::registry;
@@ -25,8 +27,12 @@ registry! {
     "svdd" => || Box::new(Svdd { candidates: 8 }), "one of 8 candidates a block";
     "smc" => || Box::new(Smc { particles: 256, proposal: None }), "islands of 256 particles";
     "guidance" => || Box::new(Guided { guide: Some(Guide::Soft), scale: 1.0 }), "drift by the soft value's slope";
+    "classifier" => || Box::new(Guided::default()), "drift by the slope of a learnt mean reward";
     "guidance-mean" => || Box::new(Guided { guide: Some(Guide::Mean), scale: 1.0 }), "drift by the mean reward's slope";
 }
+
+/// The one that is fitted first.
+const CLASSIFIER: &str = "classifier";
 
 /// What a cell needs.
 pub(super) struct Bench<'a> {
@@ -78,26 +84,45 @@ impl Bench<'_> {
     }
 
     fn measure(&self, method: &str, alpha: f64, seed: u64) -> Result<BTreeMap<String, f64>> {
+        let seed = Seed::root(seed).child("bench").child(method);
+        if method == CLASSIFIER {
+            return self.classified(alpha, seed);
+        }
         let steering = (STEERED.get(method)?.make)();
         let prior = self.chain.prior();
         let score = Vertices::new(self.reward, prior.alphabet().len(), prior.device());
         let target = Target { chain: self.chain, score: &score, reward: Some(self.reward), alpha, outlook: None };
-        let seed = Seed::root(seed).child("bench").child(method);
         let units = units(steering.as_ref(), self.chain, self.count);
         let drawn = steer(steering.as_ref(), &target, 0..units, self.count, seed, self.pool)?;
-        let ends: Vec<Scored> = drawn.sequences.iter().cloned().zip(drawn.rewards.iter().copied()).collect();
-        let mean = Estimate::mean(&drawn.rewards);
-        let mut metrics = finite([
-            ("mean_reward", mean.value),
-            ("mean_reward_se", mean.se),
-            ("denoiser_calls", drawn.calls.denoised as f64 / ends.len() as f64),
-        ]);
-        if drawn.log_ratio.is_empty() {
-            metrics.extend(self.base.exact(alpha, &ends)?.iter().flat_map(exact_metrics));
+        let calls = drawn.calls.denoised as f64 / drawn.sequences.len() as f64;
+        let ends: Vec<Scored> = drawn.sequences.into_iter().zip(drawn.rewards).collect();
+        let paths = Paths { ends, log_ratio: drawn.log_ratio, cost: drawn.cost };
+        let mut metrics = self.certified(alpha, &paths)?;
+        metrics.extend(finite([("denoiser_calls", calls)]));
+        Ok(metrics)
+    }
+
+    /// Classifier guidance: fitted on base paths first.
+    fn classified(&self, alpha: f64, seed: Seed) -> Result<BTreeMap<String, f64>> {
+        let terminal = SequenceTerminal::new(self.chain, self.reward);
+        let config = ClassifierConfig::default();
+        let classifier = Classifier::fit(self.chain, &terminal, config, seed.child("fit"), self.pool)?;
+        let guidance = classifier.guidance(self.chain, alpha, 1.0)?;
+        let paths = scored_paths(self.chain, Some(&guidance), self.reward, self.count, seed.child("draw"), self.pool)?;
+        let mut metrics = self.certified(alpha, &paths)?;
+        metrics.extend(finite([("classifier_explained", classifier.explained)]));
+        Ok(metrics)
+    }
+
+    /// Figures of samples, with a certificate where their paths are known.
+    fn certified(&self, alpha: f64, paths: &Paths<Scored>) -> Result<BTreeMap<String, f64>> {
+        let mean = Estimate::of(paths.ends.iter().map(|(_, reward)| *reward));
+        let mut metrics = finite([("mean_reward", mean.value), ("mean_reward_se", mean.se)]);
+        if paths.log_ratio.is_empty() {
+            metrics.extend(self.base.exact(alpha, &paths.ends)?.iter().flat_map(exact_metrics));
             return Ok(metrics);
         }
-        let paths = Paths { ends, log_ratio: drawn.log_ratio, cost: drawn.cost };
-        let verdict = self.base.certify(alpha, &paths, None)?;
+        let verdict = self.base.certify(alpha, paths, None)?;
         let c = &verdict.certificate;
         metrics.extend(finite([
             ("gap_nats", c.gap.value),
