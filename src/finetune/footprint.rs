@@ -1,8 +1,9 @@
 //! Memory of a fine-tuning run, before it starts.
 
-use super::{ControlConfig, ControlKind, FinetuneConfig};
+use super::{ControlConfig, ControlKind, FinetuneConfig, OBJECTIVES};
 use crate::diffusion::{DenoiserConfig, PriorConfig};
 use crate::nn::Footprint;
+use crate::reward::Needs;
 
 /// What a chain's length is made of.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,16 @@ impl FinetuneConfig {
             + self.control.scratch(prior);
         let paths = rows * state * (stretch * (walked.hold + 2)) as u64;
         let weights = self.control.weights(prior);
-        Footprint::of_training(weights, self.batch.div_ceil(rows.max(1) as usize), threads, activations, paths)
+        let training =
+            Footprint::of_training(weights, self.batch.div_ceil(rows.max(1) as usize), threads, activations, paths);
+        Footprint { paths: training.paths.saturating_add(self.kept(prior, walked)), ..training }
+    }
+
+    /// Bytes of the paths that a method of kept paths keeps.
+    fn kept(&self, prior: &PriorConfig, walked: Walked) -> u64 {
+        let keeps = OBJECTIVES.get(&self.objective).is_ok_and(|entry| (entry.make)(self).needs() == Needs::Score);
+        let step = prior.length * (3 * prior.embedding_dim + prior.letters.len());
+        if keeps { 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64) } else { 0 }
     }
 
     /// The most blocks of steps whose activations fit into so many bytes.
@@ -95,6 +105,17 @@ fn words(letters: usize, length: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::sequence::Alphabet;
+
+    #[test]
+    fn methods_of_kept_paths_pay_for_them() {
+        let prior = PriorConfig::new(&Alphabet::protein(), 100);
+        let (walked, config) = (Walked { steps: 64, hold: 4 }, FinetuneConfig::default());
+        let paths = |objective: &str| {
+            FinetuneConfig { objective: objective.to_owned(), ..config.clone() }.footprint(&prior, walked, 2, 0).paths
+        };
+        // 256 paths of 64 steps of 100 letters: state, noise and mean of 16 numbers each and 20 beliefs, 4 bytes each
+        assert_eq!(paths("ppo") - paths("control"), 256 * 64 * 100 * (3 * 16 + 20) * 4);
+    }
 
     #[test]
     fn keeping_costs_memory_and_as_many_blocks_are_kept_as_fit() {

@@ -17,6 +17,8 @@ Examples:
   seqtilt finetune --prior prior --reward model:reward --alpha 0.05 --out tilted
   seqtilt finetune --prior tfbind8-prior-full --reward table:tfbind8 --alpha 0.1 --out exact
                                     a complete table: the certificate is checked against the exact tilt
+  seqtilt finetune --prior prior --reward model:reward --divergence pearson --match-curvature --out linear
+                                    linear instead of exponential weights
   seqtilt finetune --prior prior --reward model:reward --objective no-kl --out collapsed
                                     the ablation: what happens without the divergence
   seqtilt sample --control tilted --count 1000
@@ -24,7 +26,7 @@ Examples:
 alpha is the price of one nat of departure from the prior, for the whole sequence, in reward units: the tuned sampler
 approaches p(x) exp(r(x)/alpha). The same command again after an interruption ends in the same bytes.";
 
-/// Tilt a prior towards a reward by entropy-regularised control
+/// Tilt a prior towards a reward at the price of a divergence
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
