@@ -47,7 +47,7 @@ pub use host::reads;
 #[doc(hidden)]
 pub use kernel::composed;
 pub use kernel::recompute;
-pub(crate) use kernel::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk, product_mixture};
+pub(crate) use kernel::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk, product_mixture, words};
 pub use learner::{Learner, Learnt};
 pub use linear::Linear;
 pub use loss::cross_entropy;

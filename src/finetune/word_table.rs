@@ -1,7 +1,7 @@
 //! A learnt weight for every sequence.
 
 use crate::error::Result;
-use crate::nn::{Init, Params, exact_product};
+use crate::nn::{Init, Params, exact_product, fused, words};
 use candle_core::{D, Device, Tensor};
 
 /// Tilted beliefs under a table of weights over all sequences:
@@ -44,14 +44,17 @@ impl Half {
 
     /// Π_i p_i(x_i) of all words of the half, (B, V^length).
     fn words(&self, p: &Tensor) -> Result<Tensor> {
+        if fused(&[p]) {
+            return Ok(words(p, self.first, self.length)?);
+        }
         let rows = p.dim(0)?;
         let letter = |i: usize| -> Result<Tensor> { Ok(p.narrow(1, self.first + i, 1)?.squeeze(1)?) };
-        let mut words = letter(0)?;
+        let mut all = letter(0)?;
         for i in 1..self.length {
-            let next = words.unsqueeze(2)?.broadcast_mul(&letter(i)?.unsqueeze(1)?)?;
-            words = next.reshape((rows, ()))?;
+            let next = all.unsqueeze(2)?.broadcast_mul(&letter(i)?.unsqueeze(1)?)?;
+            all = next.reshape((rows, ()))?;
         }
-        Ok(words)
+        Ok(all)
     }
 }
 

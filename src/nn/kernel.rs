@@ -31,6 +31,7 @@ mod softmax;
 mod tile;
 #[cfg(test)]
 mod walks;
+mod words;
 
 pub(crate) use adamw::{Rates, adamw};
 pub(crate) use attention::{attention, attention_keeps};
@@ -48,6 +49,7 @@ pub(crate) use mixture_walk::{MixtureWalk, mixture_walk};
 pub(crate) use norm::{affine_norm, modulated_norm, plain_norm};
 pub(crate) use product_mixture::product_mixture;
 pub(crate) use softmax::softmax;
+pub(crate) use words::words;
 
 use candle_core::{DType, Tensor};
 use std::cell::Cell;
