@@ -17,6 +17,7 @@ use candle_core::{D, Device, Tensor};
 /// The sequence is cut in two halves of V^(L/2) words each; a state costs two products with the V^(L/2) × V^(L/2) table.
 pub(super) struct WordTable {
     weights: Tensor,
+    transposed: Tensor,
     halves: [Half; 2],
 }
 
@@ -67,7 +68,8 @@ impl WordTable {
         let logs = params.get("weights", shape, Init::Zeros)?;
         // a common factor does not count
         let most = logs.detach().max_all()?;
-        Ok(Self { weights: logs.broadcast_sub(&most)?.exp()?, halves })
+        let weights = logs.broadcast_sub(&most)?.exp()?;
+        Ok(Self { transposed: weights.t()?.contiguous()?, weights, halves })
     }
 
     /// Sets the weights of all words to exp(logs), the first position most significant.
@@ -85,7 +87,7 @@ impl WordTable {
         let [left, right] = &self.halves;
         let (first, second) = (left.words(p)?, right.words(p)?);
         let ahead = exact_product(&first, &self.weights)?;
-        let back = exact_product(&second, &self.weights.t()?.contiguous()?)?;
+        let back = exact_product(&second, &self.transposed)?;
         let masses = |half: &Half, mass: Tensor| -> Result<Tensor> {
             Ok(exact_product(&mass, &half.sums)?.reshape((b, half.length, v))?)
         };
