@@ -36,7 +36,7 @@ pub use panel::Panel;
 pub use plate::{PlateMap, Well};
 pub use point::Point;
 pub use scale::Axis;
-pub use scatter::{Dot, Scatter, ScatterGroup};
+pub use scatter::{Curve, Dot, Scatter, ScatterGroup};
 pub use table::{Cell, Column, ColumnKind, Table};
 
 use crate::error::{Error, Result};

@@ -1,13 +1,14 @@
 //! `seqtilt bench exact`
 
 mod page;
-mod paths;
 #[cfg(test)]
 mod tests;
 
+use super::certified;
 use super::folder::{BenchFolder, seconds, timed};
-use super::results::{Results, finite};
+use super::results::Results;
 use super::rows::Row;
+use super::source::Source;
 use crate::cli::check::{positive, required};
 use crate::cli::context::Context;
 use crate::cli::finetune::{Job, Outcome, Plan, Tuning};
@@ -16,7 +17,6 @@ use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::oracle::{OracleName, OracleOptions};
 use crate::reward::enumerable;
-use paths::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -191,40 +191,7 @@ impl Cell {
     }
 
     fn row(&self, outcome: &Outcome, prior: &str, reward: &OracleName) -> Result<Row> {
-        let c = &outcome.verdict.certificate;
-        let mut metrics = finite([
-            ("gap_nats", c.gap.value),
-            ("gap_se", c.gap.se),
-            ("log_z_base", c.log_z.value),
-            ("log_z_base_se", c.log_z.se),
-            ("log_z_tuned", c.log_z_tuned.value),
-            ("log_z_tuned_se", c.log_z_tuned.se),
-            ("mean_reward", outcome.verdict.mean_reward().value),
-            ("mean_reward_se", outcome.verdict.mean_reward().se),
-            ("path_kl", c.path_kl.value),
-            ("path_kl_se", c.path_kl.se),
-            ("path_cost", c.path_cost.value),
-            ("path_cost_se", c.path_cost.se),
-            ("ess_tuned_share", c.ess_tuned_share()),
-            ("ess_base", c.ess_base),
-        ]);
-        if let Some(e) = &outcome.verdict.exact {
-            metrics.extend(finite([
-                ("log_z_exact_law", e.log_z),
-                ("optimum_reward", e.mean_reward),
-                ("optimum_kl", e.kl),
-                ("sequence_kl", e.sequence_kl.kl.value),
-                ("sequence_kl_se", e.sequence_kl.kl.se),
-                ("path_kl_above_sequence_kl", c.path_kl.value - e.sequence_kl.kl.value),
-                ("frontier_reward", e.frontier_reward),
-                ("frontier_distance", e.frontier_distance),
-                ("total_variation", e.total_variation.plain),
-                ("total_variation_floor", e.total_variation.floor),
-                ("total_variation_corrected", e.total_variation.corrected),
-                ("total_variation_se", e.total_variation.se),
-                ("diversity", e.diversity),
-            ]));
-        }
+        let metrics = certified::metrics(&outcome.verdict);
         let plan = serde_json::to_value(&self.plan)
             .map_err(|error| Error::usage("the configuration cannot be written as JSON").because(error))?;
         let parameters = json!({ "alpha": self.alpha, "prior": prior, "reward": reward.to_string(), "plan": plan });

@@ -14,6 +14,9 @@ pub(super) const HEIGHT: f64 = 340.0;
 pub(super) enum Swatch {
     Line,
     Dashed,
+    Theory,
+    Marked,
+    MarkedDash,
     Dot,
     Ring,
     Block,
@@ -151,6 +154,13 @@ pub(super) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
         match key.swatch {
             Swatch::Line => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("stroke {}", key.class)),
             Swatch::Dashed => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("stroke dash {}", key.class)),
+            Swatch::Theory => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("theory {}", key.class)),
+            Swatch::Marked | Swatch::MarkedDash => {
+                let dash = if key.swatch == Swatch::MarkedDash { " dash" } else { "" };
+                svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("stroke{dash} {}", key.class));
+                let at = [("cx", x + 10.0), ("cy", y - 4.0), ("r", 3.8)];
+                svg.shape("circle", &at, &format!("fill {}", key.class), None);
+            }
             Swatch::Dot => {
                 svg.shape(
                     "circle",
