@@ -11,7 +11,7 @@ fn args(folder: &std::path::Path, seeds: &[u64]) -> Args {
         alphas: Some(vec![0.5]),
         seeds: Some(seeds.to_vec()),
         methods: Some(vec!["control".to_owned(), "no-kl".to_owned()]),
-        tuning: Tuning { certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
+        tuning: Tuning { chain_steps: Some(8), certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
     }
 }
 
