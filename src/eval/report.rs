@@ -15,6 +15,7 @@ mod histogram;
 mod html;
 mod line;
 mod logo;
+mod marker;
 mod palette;
 mod panel;
 mod plate;

@@ -189,9 +189,10 @@ pub(super) fn draw_bound(frame: &mut Frame, curve: &[Point]) {
 }
 
 /// The box of a label: left, top, right, bottom.
-type Place = [f64; 4];
+pub(super) type Place = [f64; 4];
 
-fn overlap(a: &Place, b: &Place) -> bool {
+/// Whether two boxes share a point.
+pub(super) fn overlap(a: &Place, b: &Place) -> bool {
     a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 

@@ -210,7 +210,7 @@ impl fmt::Display for Advice {
         if let Some(exact) = &self.exact {
             writeln!(
                 f,
-                "the exact KL optimum {budget}: alpha {:.4}, E[r] {:.4}, KL {:.3}",
+                "the exact optimum of KL {budget}: alpha {:.4}, E[r] {:.4}, KL {:.3}",
                 exact.alpha, exact.mean_reward, exact.kl
             )?;
         }

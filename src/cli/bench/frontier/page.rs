@@ -46,7 +46,7 @@ const DIVERSITY: Quantity = Quantity {
     metric: "diversity",
     prior: Some("diversity"),
     exact: Some(|p| p.diversity),
-    label: "diversity (letters between two samples)",
+    label: "diversity (letters)",
 };
 
 const JUDGE: Quantity =
@@ -90,18 +90,17 @@ pub(super) fn page(fronts: &Fronts, outcomes: &[Outcome], enumerated: Option<&En
     }
     let mut by_diversity = front(fronts, "Mean reward against diversity", [&DIVERSITY, &REWARD]);
     "Up and to the right is better: reward that is not bought with sameness.".clone_into(&mut by_diversity.caption);
-    section.add(by_kl).add(by_diversity);
-    let section = report.section(Topic::Diversity, "What a nat costs in variety.");
     let mut spent = front(fronts, "Diversity against path KL", [&KL, &DIVERSITY]);
-    "Mean number of letters in which two samples differ (Hamming distance).".clone_into(&mut spent.caption);
-    section.add(spent);
+    "What a nat costs in variety: the mean number of letters in which two samples differ (Hamming distance)."
+        .clone_into(&mut spent.caption);
+    section.add(by_kl).add(by_diversity).add(spent);
     if fronts.judge {
-        let lead = "The judge did not take part in training.";
         let mut judged = front(fronts, "Judge against reward", [&REWARD, &JUDGE]);
         judged.identity = true;
-        "Where marks turn away from the line of equality as reward rises, reward is gained that the judge does not see."
+        "The judge takes no part in training. Where marks turn away from the line of equality as reward rises, reward is gained that \
+         the judge does not see."
             .clone_into(&mut judged.caption);
-        report.section(Topic::Hacking, lead).add(judged);
+        section.add(judged);
     }
     let judged = if fronts.judge { &JUDGED[..] } else { &[] };
     let table = results.table(["divergence", "alpha"], &[&COLUMNS[..], judged].concat());
