@@ -157,10 +157,9 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let (letters, length) = (prior.alphabet().len(), prior.config().length);
     let source =
         Source { prior: &prior_hash, chain: first.plan.chain, paths: first.plan.base_paths, seed: context.seed_number };
-    let base = match enumerable(letters, length) {
-        true => Some((source.counts(&chain, &folder, context)?, source.key()?)),
-        false => None,
-    };
+    let base = enumerable(letters, length)
+        .then(|| Ok::<_, Error>((source.counts(&chain, &folder, context)?, source.key()?)))
+        .transpose()?;
     let [reward_fingerprint, judge_fingerprint] = scorers.fingerprints();
     let (mut rows, mut outcomes, mut timing) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (done, cell) in grid.cells.iter().enumerate() {

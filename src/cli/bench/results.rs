@@ -164,7 +164,7 @@ impl Results {
         let mut columns = vec![Column::text("method")];
         columns.extend(parameters.iter().map(|name| {
             let text = self.rows.iter().any(|row| row.parameters.get(name).is_some_and(Value::is_string));
-            if text { Column::text(*name) } else { Column::number(name, 3) }
+            if text { Column::text(name) } else { Column::number(name, 3) }
         }));
         columns.push(Column::number("seed", 0));
         columns.extend(metrics.iter().map(|(name, decimals)| Column::number(name, *decimals)));

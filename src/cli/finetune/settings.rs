@@ -177,7 +177,7 @@ impl Tuning {
         one("objective", self.objective.as_deref(), "methods")?;
         one("divergence", self.divergence.as_deref(), "divergences")?;
         if let Some(name) = &self.objective {
-            config.objective = OBJECTIVES.get(name)?.name.to_owned();
+            OBJECTIVES.get(name)?.name.clone_into(&mut config.objective);
         }
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;

@@ -90,12 +90,11 @@ impl Scorers {
         draw: impl FnOnce() -> Result<Vec<Sequence>>,
     ) -> Result<BTreeMap<String, f64>> {
         let key = format!("sha256:{}", sha256(&json(&(source, self.fingerprints()))?));
-        if let Ok(bytes) = std::fs::read(file) {
-            if let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) {
-                if stored.key == key {
-                    return Ok(stored.metrics);
-                }
-            }
+        if let Ok(bytes) = std::fs::read(file)
+            && let Ok(stored) = serde_json::from_slice::<Stored>(&bytes)
+            && stored.key == key
+        {
+            return Ok(stored.metrics);
         }
         let stored = Stored { key, metrics: self.figures(&draw()?)? };
         write_atomic(file, &json(&stored)?)?;

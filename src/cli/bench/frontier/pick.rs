@@ -163,7 +163,9 @@ mod tests {
     #[test]
     fn a_method_without_a_price_is_picked_but_not_interpolated() {
         let mut settings = [setting("no-kl", 0.2, 1.0, 0.7), setting("no-kl", 0.1, 1.2, 0.9)];
-        settings.iter_mut().for_each(|s| s.priced = false);
+        for setting in &mut settings {
+            setting.priced = false;
+        }
         assert_eq!(fits(&settings, 1.1), (0, None));
         assert_eq!(pick(&settings, 0.5), Some(Pick::None { nearest: 0, alpha: None }));
     }
