@@ -156,6 +156,9 @@ mod tests {
         let (_, between) = fits(&grid(), 0.7);
         let between = between.unwrap();
         assert_eq!((between.within, between.beyond), (0, 1));
+        // noise may turn the order of costs around: the nearest price above counts then
+        let turned = [setting("kl", 0.1, 1.0, 0.5), setting("kl", 0.2, 2.0, 0.7), setting("kl", 0.4, 3.0, 0.9)];
+        assert_eq!(fits(&turned, 1.5).1.unwrap().beyond, 1);
         let apart = [setting("kl", 0.2, 1.0, 0.7), setting("js", 0.1, 3.0, 0.9)];
         assert_eq!(fits(&apart, 2.0), (0, None));
     }
