@@ -1,11 +1,14 @@
 //! `seqtilt bench`
 
 mod analytic;
+mod certified;
 mod exact;
 mod folder;
+mod frontier;
 mod offline;
 mod results;
 mod rows;
+mod source;
 #[cfg(test)]
 mod toy;
 
@@ -19,6 +22,7 @@ Examples:
   seqtilt bench analytic                methods against a closed form, in under a minute
   seqtilt bench analytic --json         one row per method and seed
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
+  seqtilt bench frontier --out fronts   reward against divergence and diversity, over prices and divergences
   seqtilt bench tfbind8-offline --out offline
                                         128 designs from the lower half of the values, beside published ones";
 
@@ -35,6 +39,7 @@ pub(super) struct Args {
 enum Bench {
     Analytic(analytic::Args),
     Exact(Box<exact::Args>),
+    Frontier(Box<frontier::Args>),
     #[command(name = "tfbind8-offline")]
     Offline(Box<offline::Args>),
 }
@@ -43,6 +48,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.bench {
         Bench::Analytic(args) => analytic::run(args, context),
         Bench::Exact(args) => exact::run(*args, context),
+        Bench::Frontier(args) => frontier::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),
     }
 }

@@ -189,6 +189,14 @@ impl Base {
         }
     }
 
+    /// The estimated law over all sequences and the reward of each, where sequences are enumerated.
+    pub(super) fn enumerated(&self) -> Option<(Vec<f64>, &[f64])> {
+        match self {
+            Self::Counted(law) => Some((law.counts.probabilities(0.0), &law.reward)),
+            Self::Sampled(_) => None,
+        }
+    }
+
     /// Mean reward of the base samples.
     pub(super) fn mean_reward(&self) -> f64 {
         match self {

@@ -67,20 +67,22 @@ pub(super) fn command_line() -> String {
 fn recorded(arguments: impl Iterator<Item = String>) -> String {
     const WITH_VALUE: [&str; 2] = ["--out", "--threads"];
     const ALONE: [&str; 5] = ["--json", "--quiet", "-q", "--verbose", "-v"];
-    let quoted = |word: String| {
-        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c));
-        if plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-    };
     let mut words = vec!["seqtilt".to_owned()];
     let mut arguments = arguments;
     while let Some(word) = arguments.next() {
         if WITH_VALUE.contains(&word.as_str()) {
             arguments.next();
         } else if !ALONE.contains(&word.as_str()) && !WITH_VALUE.iter().any(|flag| is_flag_of(&word, flag)) {
-            words.push(quoted(word));
+            words.push(quoted(&word));
         }
     }
     words.join(" ")
+}
+
+/// A word as a shell reads it back.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Whether a word is `FLAG=VALUE`.

@@ -15,6 +15,7 @@ mod histogram;
 mod html;
 mod line;
 mod logo;
+mod marker;
 mod palette;
 mod panel;
 mod plate;
@@ -36,7 +37,7 @@ pub use panel::Panel;
 pub use plate::{PlateMap, Well};
 pub use point::Point;
 pub use scale::Axis;
-pub use scatter::{Dot, Scatter, ScatterGroup};
+pub use scatter::{Curve, Dot, Scatter, ScatterGroup};
 pub use table::{Cell, Column, ColumnKind, Table};
 
 use crate::error::{Error, Result};

@@ -105,6 +105,7 @@ fn trust(section: &mut Section) {
         groups: vec![group("held out", 150, 0.06, false), group("round 1", 24, 0.11, true)],
         identity: true,
         figures: vec!["Spearman 0.97".to_owned(), "RMSE 0.069".to_owned(), "80 % intervals hold 76 % ± 4 %".to_owned()],
+        ..Scatter::default()
     });
     section.add(Bars {
         title: "Top-128 mean by method".to_owned(),

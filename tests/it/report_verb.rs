@@ -64,6 +64,8 @@ fn the_pages_of_benchmarks_come_back_in_the_same_bytes() {
     toy.succeed(&PRETRAIN.replace("t.csv", "w.csv").replace("--steps 10", "--steps 3"));
     for bench in [
         "bench exact --reward table:w.csv --alphas 0.5 --seeds 0 --certificate-paths 300 --base-paths 2000",
+        "bench frontier --reward table:w.csv --judge table:w.csv --alphas 0.5 --kl-budget 1 --certificate-paths 300 \
+         --base-paths 2000 --samples 100",
         "bench tfbind8-offline --data w.csv --seeds 3 --reward-epochs 2 --samples 200 --count 10 \
          --certificate-paths 150 --base-paths 300",
     ] {

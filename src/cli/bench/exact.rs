@@ -1,15 +1,16 @@
 //! `seqtilt bench exact`
 
 mod page;
-mod paths;
 mod steered;
 #[cfg(test)]
 mod tests;
 
+use super::certified;
 use super::folder::{BenchFolder, seconds, timed};
 use super::results::{Results, finite};
 use super::rows::Row;
-use crate::cli::certify::{Base, Exact};
+use super::source::Source;
+use crate::cli::certify::Base;
 use crate::cli::check::{positive, required};
 use crate::cli::context::Context;
 use crate::cli::finetune::{Job, Outcome, Plan, Point, Tuning};
@@ -21,7 +22,6 @@ use crate::finetune::{CONTROL, OBJECTIVES};
 use crate::oracle::{OracleName, OracleOptions};
 use crate::registry::unknown;
 use crate::reward::{Multilinear, Reward, enumerable};
-use paths::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -237,27 +237,7 @@ impl Cell {
     }
 
     fn row(&self, outcome: &Outcome, prior: &str, reward: &OracleName) -> Result<Row> {
-        let c = &outcome.verdict.certificate;
-        let mut metrics = finite([
-            ("gap_nats", c.gap.value),
-            ("gap_se", c.gap.se),
-            ("log_z_base", c.log_z.value),
-            ("log_z_base_se", c.log_z.se),
-            ("log_z_tuned", c.log_z_tuned.value),
-            ("log_z_tuned_se", c.log_z_tuned.se),
-            ("mean_reward", outcome.verdict.mean_reward().value),
-            ("mean_reward_se", outcome.verdict.mean_reward().se),
-            ("path_kl", c.path_kl.value),
-            ("path_kl_se", c.path_kl.se),
-            ("path_cost", c.path_cost.value),
-            ("path_cost_se", c.path_cost.se),
-            ("ess_tuned_share", c.ess_tuned_share()),
-            ("ess_base", c.ess_base),
-        ]);
-        if let Some(exact) = &outcome.verdict.exact {
-            metrics.extend(exact_metrics(exact));
-            metrics.extend(finite([("path_kl_above_sequence_kl", c.path_kl.value - exact.sequence_kl.kl.value)]));
-        }
+        let mut metrics = certified::metrics(&outcome.verdict);
         if let Some(point) = on_the_way(&outcome.path, outcome.verdict.exact.as_ref().map_or(f64::NAN, |e| e.kl)) {
             let best = frontier_at(&outcome.frontier, point.kl);
             metrics
@@ -268,24 +248,6 @@ impl Cell {
         let parameters = json!({ "alpha": self.alpha, "prior": prior, "reward": reward.to_string(), "plan": plan });
         Ok(Row { benchmark: NAME.to_owned(), method: self.method.clone(), seed: self.seed, parameters, metrics })
     }
-}
-
-/// Figures of samples against the exact tilt.
-fn exact_metrics(e: &Exact) -> BTreeMap<String, f64> {
-    finite([
-        ("log_z_exact_law", e.log_z),
-        ("optimum_reward", e.mean_reward),
-        ("optimum_kl", e.kl),
-        ("sequence_kl", e.sequence_kl.kl.value),
-        ("sequence_kl_se", e.sequence_kl.kl.se),
-        ("frontier_reward", e.frontier_reward),
-        ("frontier_distance", e.frontier_distance),
-        ("total_variation", e.total_variation.plain),
-        ("total_variation_floor", e.total_variation.floor),
-        ("total_variation_corrected", e.total_variation.corrected),
-        ("total_variation_se", e.total_variation.se),
-        ("diversity", e.diversity),
-    ])
 }
 
 /// Where a run was when it had first spent `kl` nats, between the two watched points around it; `None` when it never did.

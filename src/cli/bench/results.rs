@@ -158,15 +158,22 @@ impl Results {
         String::from_utf8(bytes).map_err(|error| Error::device("cannot write the table of results").because(error))
     }
 
-    /// The rows as a table of a report: method, the named parameter if any, seed, then metrics with their decimals.
-    pub(super) fn table(&self, parameter: Option<&str>, metrics: &[(&str, u8)]) -> Table {
+    /// The rows as a table of a report: method, the named parameters, seed, then metrics with their decimals.
+    pub(super) fn table<'a>(&self, parameters: impl IntoIterator<Item = &'a str>, metrics: &[(&str, u8)]) -> Table {
+        let parameters: Vec<&str> = parameters.into_iter().collect();
         let mut columns = vec![Column::text("method")];
-        columns.extend(parameter.map(|name| Column::number(name, 3)));
+        columns.extend(parameters.iter().map(|name| {
+            let text = self.rows.iter().any(|row| row.parameters.get(name).is_some_and(Value::is_string));
+            if text { Column::text(name) } else { Column::number(name, 3) }
+        }));
         columns.push(Column::number("seed", 0));
         columns.extend(metrics.iter().map(|(name, decimals)| Column::number(name, *decimals)));
         let rows = self.rows.iter().map(|row| {
             let mut cells = vec![Cell::from(row.method.clone())];
-            cells.extend(parameter.map(|name| Cell::from(row.parameters.get(name).and_then(Value::as_f64))));
+            cells.extend(parameters.iter().map(|name| match row.parameters.get(name) {
+                Some(Value::String(text)) => Cell::from(text.clone()),
+                other => Cell::from(other.and_then(Value::as_f64)),
+            }));
             cells.push(Cell::from(row.seed as f64));
             cells.extend(metrics.iter().map(|(name, _)| Cell::from(row.metrics.get(*name).copied())));
             cells

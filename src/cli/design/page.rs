@@ -132,6 +132,7 @@ fn trust(report: &mut Report, parts: &Parts, picked: &Picked, summary: &Summary)
         groups,
         identity: true,
         figures,
+        ..Scatter::default()
     });
 }
 
@@ -146,8 +147,7 @@ fn hacking(report: &mut Report, picked: &Picked) {
         x: Axis::new("naturalness (nats)"),
         y: Axis::new("predicted by the reward"),
         groups: vec![ScatterGroup { name: "designs".to_owned(), dots }],
-        identity: false,
-        figures: Vec::new(),
+        ..Scatter::default()
     });
 }
 

@@ -50,7 +50,7 @@ pub(in crate::cli) struct Args {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::cli) struct Tuning {
     /// Price of a nat, in reward units [default: 0.1]
-    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, value_parser = one_price)]
     pub(in crate::cli) alpha: Option<f64>,
     /// Method: one of `seqtilt list objectives` [default: control]
     #[arg(long, value_name = "NAME")]
@@ -121,6 +121,25 @@ pub(in crate::cli) struct Tuning {
     pub(in crate::cli) tuning_checkpoint: Option<u64>,
 }
 
+/// Reads a price; several are told where they belong.
+fn one_price(text: &str) -> std::result::Result<f64, String> {
+    if text.contains(',') {
+        return Err(format!(
+            "one number is accepted; to sweep prices run `seqtilt bench frontier --alphas {text}` with the same options"
+        ));
+    }
+    text.trim().parse().map_err(|error: std::num::ParseFloatError| error.to_string())
+}
+
+/// Refuses several names where one is meant.
+fn one(key: &str, value: Option<&str>, several: &str) -> Result<()> {
+    match value.filter(|value| value.contains(',')) {
+        None => Ok(()),
+        Some(value) => Err(Error::usage(format!("`{key}` is `{value}`; one name is accepted"))
+            .hint(format!("to compare them run `seqtilt bench frontier --{several} {value}` with the same options"))),
+    }
+}
+
 /// Blocks of a stretch by default.
 const STRETCH: usize = 2;
 
@@ -157,8 +176,10 @@ impl Tuning {
     /// When a value is out of range.
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
         let mut config = FinetuneConfig::default();
+        one("objective", self.objective.as_deref(), "methods")?;
+        one("divergence", self.divergence.as_deref(), "divergences")?;
         if let Some(name) = &self.objective {
-            config.objective = OBJECTIVES.get(name)?.name.to_owned();
+            OBJECTIVES.get(name)?.name.clone_into(&mut config.objective);
         }
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;

@@ -1,5 +1,6 @@
 //! The frame of a plot: axes, grid, labels, legend.
 
+use super::marker::Marker;
 use super::palette;
 use super::scale::{Axis, Scale};
 use super::svg::{Anchor, Svg, coordinate, text_width};
@@ -14,6 +15,11 @@ pub(super) const HEIGHT: f64 = 340.0;
 pub(super) enum Swatch {
     Line,
     Dashed,
+    Theory,
+    /// A line with dots.
+    Joined(Marker),
+    /// Dots of a shape.
+    Marker(Marker),
     Dot,
     Ring,
     Block,
@@ -102,6 +108,16 @@ impl Frame {
         }
     }
 
+    /// A dot of a shape with a tooltip; left out when it lies off the plot.
+    pub(super) fn mark(&mut self, (x, y): (f64, f64), marker: Marker, class: &str, title: &str) {
+        if self.x.holds(x) && self.y.holds(y) {
+            let (cx, cy) = self.at(x, y);
+            if cx.is_finite() && cy.is_finite() {
+                self.svg.path(&marker.outline((cx, cy), 4.0), class, Some(title));
+            }
+        }
+    }
+
     /// A labelled horizontal line across the plot.
     pub(super) fn rule(&mut self, y: f64, label: &str) {
         if !self.y.holds(y) {
@@ -151,6 +167,13 @@ pub(super) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
         match key.swatch {
             Swatch::Line => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("stroke {}", key.class)),
             Swatch::Dashed => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("stroke dash {}", key.class)),
+            Swatch::Theory => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("theory {}", key.class)),
+            Swatch::Joined(marker) | Swatch::Marker(marker) => {
+                if matches!(key.swatch, Swatch::Joined(_)) {
+                    svg.line((x, y - 4.0), (x + 20.0, y - 4.0), &format!("joined {}", key.class));
+                }
+                svg.path(&marker.outline((x + 10.0, y - 4.0), 4.0), &format!("fill {}", key.class), None);
+            }
             Swatch::Dot => {
                 svg.shape(
                     "circle",

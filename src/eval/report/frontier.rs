@@ -72,7 +72,7 @@ impl FrontierPlot {
         }
         let mut frame =
             Frame::new(&self.title, (&self.x, points().map(|p| p.x)), (&self.y, points().map(|p| p.y)), &keys);
-        self.draw_curve(&mut frame);
+        draw_bound(&mut frame, &self.curve);
         self.draw_path(&mut frame);
         self.draw_marks(&mut frame);
         if let Some(step) = self.chosen.and_then(|index| self.path.get(index)) {
@@ -88,16 +88,6 @@ impl FrontierPlot {
         }
         self.draw_ramp(&mut frame);
         frame.finish()
-    }
-
-    fn draw_curve(&self, frame: &mut Frame) {
-        let [_, top, ..] = frame.area();
-        let line = || self.curve.iter().map(|p| frame.at(p.x, p.y)).filter(|(x, y)| x.is_finite() && y.is_finite());
-        let (Some(first), Some(last)) = (line().next(), line().next_back()) else { return };
-        let above = line().chain([(last.0, top), (first.0, top)]);
-        let (area, d) = (polyline(above), polyline(line()));
-        frame.clipped(&area, "beyond", Some("no sampler can reach here"));
-        frame.clipped(&d, "stroke ck", Some("exact frontier"));
     }
 
     fn draw_path(&self, frame: &mut Frame) {
@@ -187,10 +177,22 @@ impl PathStep {
     }
 }
 
-/// The box of a label: left, top, right, bottom.
-type Place = [f64; 4];
+/// The exact frontier, and the area beyond it.
+pub(super) fn draw_bound(frame: &mut Frame, curve: &[Point]) {
+    let [_, top, ..] = frame.area();
+    let line = || curve.iter().map(|p| frame.at(p.x, p.y)).filter(|(x, y)| x.is_finite() && y.is_finite());
+    let (Some(first), Some(last)) = (line().next(), line().next_back()) else { return };
+    let above = line().chain([(last.0, top), (first.0, top)]);
+    let (area, d) = (polyline(above), polyline(line()));
+    frame.clipped(&area, "beyond", Some("no sampler can reach here"));
+    frame.clipped(&d, "stroke ck", Some("exact frontier"));
+}
 
-fn overlap(a: &Place, b: &Place) -> bool {
+/// The box of a label: left, top, right, bottom.
+pub(super) type Place = [f64; 4];
+
+/// Whether two boxes share a point.
+pub(super) fn overlap(a: &Place, b: &Place) -> bool {
     a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 

@@ -101,6 +101,6 @@ fn divergences(rows: &[Row]) -> Scatter {
         y: Axis::new("KL of the paths (nats)"),
         groups,
         identity: true,
-        figures: Vec::new(),
+        ..Scatter::default()
     }
 }

@@ -1,6 +1,6 @@
 //! Cells of methods that steer the base chain instead of training a control.
 
-use super::exact_metrics;
+use crate::cli::bench::certified;
 use crate::cli::bench::results::finite;
 use crate::cli::certify::{Base, Scored, scored_paths};
 use crate::diffusion::DiffusionChain;
@@ -116,22 +116,12 @@ impl Bench<'_> {
 
     /// Figures of samples, with a certificate where their paths are known.
     fn certified(&self, alpha: f64, paths: &Paths<Scored>) -> Result<BTreeMap<String, f64>> {
-        let mean = Estimate::of(paths.ends.iter().map(|(_, reward)| *reward));
-        let mut metrics = finite([("mean_reward", mean.value), ("mean_reward_se", mean.se)]);
         if paths.log_ratio.is_empty() {
-            metrics.extend(self.base.exact(alpha, &paths.ends)?.iter().flat_map(exact_metrics));
+            let mean = Estimate::of(paths.ends.iter().map(|(_, reward)| *reward));
+            let mut metrics = finite([("mean_reward", mean.value), ("mean_reward_se", mean.se)]);
+            metrics.extend(self.base.exact(alpha, &paths.ends)?.iter().flat_map(certified::exact));
             return Ok(metrics);
         }
-        let verdict = self.base.certify(alpha, paths, None)?;
-        let c = &verdict.certificate;
-        metrics.extend(finite([
-            ("gap_nats", c.gap.value),
-            ("gap_se", c.gap.se),
-            ("path_kl", c.path_kl.value),
-            ("path_kl_se", c.path_kl.se),
-            ("ess_tuned_share", c.ess_tuned_share()),
-        ]));
-        metrics.extend(verdict.exact.iter().flat_map(exact_metrics));
-        Ok(metrics)
+        Ok(certified::metrics(&self.base.certify(alpha, paths, None)?))
     }
 }

@@ -12,7 +12,7 @@ fn args(folder: &std::path::Path, seeds: &[u64]) -> Args {
         seeds: Some(seeds.to_vec()),
         methods: Some(["control", "no-kl", "best-of-n"].map(str::to_owned).into()),
         steered_samples: Some(2_000),
-        tuning: Tuning { certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
+        tuning: Tuning { chain_steps: Some(8), certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
     }
 }
 

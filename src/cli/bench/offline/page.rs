@@ -33,7 +33,7 @@ pub(super) fn report(results: &Results) -> Report {
     for (metric, title) in [("percentile_50", "50th percentile"), ("percentile_100", "100th percentile")] {
         section.add(bars(results, metric, title));
     }
-    section.add(results.table(None, &COLUMNS));
+    section.add(results.table([], &COLUMNS));
     report.origin("command", results.command.clone());
     for (name, version) in &results.versions {
         report.origin(name, version.clone());
