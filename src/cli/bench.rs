@@ -1,6 +1,7 @@
 //! `seqtilt bench`
 
 mod analytic;
+mod divergences;
 mod exact;
 mod folder;
 mod offline;
@@ -18,6 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt bench analytic                methods against a closed form, in under a minute
   seqtilt bench analytic --json         one row per method and seed
+  seqtilt bench divergences --out fronts
+                                        which divergence buys what: exact optima side by side
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
   seqtilt bench tfbind8-offline --out offline
                                         128 designs from the lower half of the values, beside published ones";
@@ -34,6 +37,7 @@ pub(super) struct Args {
 #[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Bench {
     Analytic(analytic::Args),
+    Divergences(Box<divergences::Args>),
     Exact(Box<exact::Args>),
     #[command(name = "tfbind8-offline")]
     Offline(Box<offline::Args>),
@@ -42,6 +46,7 @@ enum Bench {
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.bench {
         Bench::Analytic(args) => analytic::run(args, context),
+        Bench::Divergences(args) => divergences::run(*args, context),
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),
     }

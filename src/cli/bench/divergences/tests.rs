@@ -1,0 +1,1 @@
+//! Law by law, then the whole benchmark.
