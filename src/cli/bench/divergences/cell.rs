@@ -59,7 +59,7 @@ struct Point {
 }
 
 impl Point {
-    /// What a designer wants more of: good sequences of a plate as they come; the mean true value of the picked, over seeds.
+    /// What a designer wants more of: of the law, or of its draws as a mean over seeds.
     fn worth(&self, objective: &str) -> f64 {
         match self.law.get(objective) {
             Some(value) => *value,
@@ -170,23 +170,25 @@ impl Cell<'_> {
         let table = Multilinear::new("reward", &self.case.reward, self.case.letters, self.case.length)?;
         let study = self.study;
         let each = study.samples.len() * study.seeds.len();
-        let mut prices = Vec::new();
-        for level in &study.kl {
-            prices.extend(self.price_at(points, Quantity::Kl, *level)?.map(|price| (*level, price)));
-        }
-        self.pool.map(prices.len() * each, |i| {
-            let ((level, price), rest) = (prices[i / each], i % each);
+        let found = self.pool.map(study.kl.len(), |i| {
+            let price = self.price_at(points, Quantity::Kl, study.kl[i])?;
+            price.map(|price| Ok((study.kl[i], price, self.law(price)?))).transpose()
+        })?;
+        let laws: Vec<(f64, f64, Law<'_>)> = found.into_iter().flatten().collect();
+        self.pool.map(laws.len() * each, |i| {
+            let ((level, price, law), rest) = (&laws[i / each], i % each);
             let (samples, number) = (study.samples[rest / study.seeds.len()], study.seeds[rest % study.seeds.len()]);
             let seed = seed(number, "samples").index(samples as u64);
-            let figures = sampled(self.case, &table, self.kind, &self.law(price)?, samples, seed)?;
-            Ok(self.row("sampled", number, &[("level", level), ("price", price), ("samples", samples as f64)], figures))
+            let figures = sampled(self.case, &table, self.kind, law, samples, seed)?;
+            let with = [("level", *level), ("price", *price), ("samples", samples as f64)];
+            Ok(self.row("sampled", number, &with, figures))
         })
     }
 
     /// The best price of the grid for what a designer wants, and what is lost where it is three times too low or too high.
     fn robust(&self, points: &[Point]) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for objective in ["plate_good", "picked_mean", "picked_good"] {
+        for objective in ["plate_good", "picked_filled", "picked_good"] {
             let worth: Vec<(f64, f64)> = points.iter().map(|p| (p.price, p.worth(objective))).collect();
             let Some((price, best)) = worth.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a }) else {
                 continue;

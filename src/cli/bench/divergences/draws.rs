@@ -42,12 +42,16 @@ pub(super) fn picked(case: &Case, drawn: &[usize], count: usize) -> Result<BTree
     unique.truncate(count);
     let truth: Vec<f64> = unique.iter().map(|cell| case.truth[*cell]).collect();
     let summary = Summary::of(&truth).ok_or_else(|| Error::usage("there is no draw to pick from"))?;
+    // an empty well is filled from the prior
+    let prior: f64 = case.prior.iter().zip(&case.truth).map(|(p, truth)| p * truth).sum();
+    let filled = (truth.iter().sum::<f64>() + (count - unique.len()) as f64 * prior) / count as f64;
     let mut cells = Histogram::new(case.letters, case.length)?;
     unique.iter().for_each(|cell| cells.add_cell(*cell));
     Ok(finite([
         ("unique", share),
         ("picked", unique.len() as f64),
         ("picked_mean", summary.mean.value),
+        ("picked_filled", filled),
         ("picked_median", summary.median),
         ("picked_best", summary.max),
         ("picked_good", unique.iter().filter(|cell| case.is_good(**cell)).count() as f64),

@@ -61,8 +61,11 @@ impl<'a> Part<'a> {
         for method in self.methods() {
             let mut line = vec![method.to_owned()];
             for (_, with, metric, decimals) in wanted {
-                let mean = self.find(method, with).and_then(|group| group.metrics.get(*metric));
-                line.push(mean.map_or_else(|| "-".to_owned(), |spread| format!("{:.decimals$}", spread.mean)));
+                let number = self.find(method, with).and_then(|group| match group.metrics.get(*metric) {
+                    Some(spread) => Some(spread.mean),
+                    None => group.parameters[*metric].as_f64(),
+                });
+                line.push(number.map_or_else(|| "-".to_owned(), |number| format!("{number:.decimals$}")));
             }
             lines.push(line);
         }
@@ -85,21 +88,34 @@ impl Report {
         let middle = levels[levels.len() / 2];
         let at = |level: f64| vec![("level", Value::from(level))];
         let mut wanted: Vec<_> = levels.iter().map(|level| (format!("at {level}"), at(*level), "truth", 4)).collect();
-        for (heading, metric, decimals) in [
-            ("alpha", "", 0),
-            ("KL", "kl", 2),
-            ("number", "effective", 0),
-            ("distance", "distance", 2),
-            ("heaviest", "max_weight", 4),
-            ("dropped", "dropped", 3),
-            ("good", "good_mass", 3),
-            ("on plate", "plate_good", 1),
-        ] {
-            if metric != quantity && !metric.is_empty() {
+        for (heading, metric, decimals) in
+            [("KL", "kl", 2), ("number", "effective", 0), ("distance", "distance", 2), ("heaviest", "max_weight", 4)]
+        {
+            if metric != quantity {
                 wanted.push((heading.to_owned(), at(middle), metric, decimals));
             }
         }
         writeln!(f, "True mean at the same {unit}; on the right, more of it at {middle}\n{}", part.table(&wanted))
+    }
+
+    /// What becomes of the good sequences.
+    fn coverage(&self, f: &mut fmt::Formatter<'_>, case: &str) -> fmt::Result {
+        let level = self.study.kl[self.study.kl.len() / 2];
+        let wanted = [
+            ("alpha", "alpha", 4),
+            ("predicted - true", "optimism", 3),
+            ("median", "truth_median", 3),
+            ("good", "good_mass", 3),
+            ("raised", "good_raised", 0),
+            ("on plate", "plate_good", 1),
+            ("dropped", "dropped", 3),
+            ("floor", "floor", 4),
+            ("atom", "atom", 3),
+        ];
+        let with = vec![("level", Value::from(level))];
+        let wanted = wanted.map(|(heading, metric, decimals)| (heading.to_owned(), with.clone(), metric, decimals));
+        let part = Part::of(&self.results, case, "at-kl");
+        if part.is_empty() { Ok(()) } else { writeln!(f, "Coverage at {level} nats\n{}", part.table(&wanted)) }
     }
 
     fn robust(&self, f: &mut fmt::Formatter<'_>, case: &str, objective: &str, what: &str) -> fmt::Result {
@@ -122,18 +138,31 @@ impl Report {
     }
 
     fn sampled(&self, f: &mut fmt::Formatter<'_>, case: &str) -> fmt::Result {
-        let part = Part::of(&self.results, case, "sampled");
-        let mut wanted = Vec::new();
-        for level in &self.study.kl {
-            for samples in &self.study.samples {
-                let with = vec![("level", Value::from(*level)), ("samples", Value::from(*samples as f64))];
-                wanted.push((format!("{level}/{samples}"), with, "total_variation", 3));
-            }
+        let (part, study) = (Part::of(&self.results, case, "sampled"), &self.study);
+        if part.is_empty() {
+            return Ok(());
+        }
+        let level = study.kl[study.kl.len() / 2];
+        let at = |samples: usize| vec![("level", Value::from(level)), ("samples", Value::from(samples as f64))];
+        let middle = study.samples[study.samples.len() / 2];
+        let mut lines: Vec<Vec<String>> = vec![std::iter::once(String::new()).collect()];
+        lines[0].extend(study.samples.iter().map(|samples| format!("TV, {samples}")));
+        lines[0].extend(["E[r]", "number", "heaviest"].map(|name| format!("{name}, {middle}")));
+        for method in part.methods() {
+            let text = |samples, metric: &str, decimals| {
+                part.find(method, &at(samples)).map_or_else(|| "-".to_owned(), |group| group.text(metric, decimals))
+            };
+            let mut line = vec![method.to_owned()];
+            line.extend(study.samples.iter().map(|samples| text(*samples, "total_variation", 3)));
+            line.push(text(middle, "reward_error", 3));
+            line.push(text(middle, "sample_ess", 0));
+            line.push(text(middle, "sample_max_weight", 3));
+            lines.push(line);
         }
         writeln!(
             f,
-            "Total variation to the exact optimum, of that whose constant is found on draws of the prior (KL/draws)\n{}",
-            part.table(&wanted)
+            "What is lost at {level} nats where the constant is found on so many draws of the prior\n{}",
+            columns(&lines, "")
         )
     }
 }
@@ -149,6 +178,7 @@ impl fmt::Display for Report {
             }
             writeln!(f, "{title}\n{}\n", "=".repeat(title.len()))?;
             self.matched(f, case, "kl", &study.kl)?;
+            self.coverage(f, case)?;
             self.matched(f, case, "effective", &study.effective)?;
             self.matched(f, case, "distance", &study.distance)?;
             let plate = study.plate;
@@ -161,7 +191,7 @@ impl fmt::Display for Report {
             self.robust(
                 f,
                 case,
-                "picked_mean",
+                "picked_filled",
                 &format!("True mean of the best {plate} by the reward, of {} draws", study.draws),
             )?;
             self.sampled(f, case)?;
@@ -169,11 +199,13 @@ impl fmt::Display for Report {
         let seconds: f64 = self.seconds.values().flatten().sum();
         write!(
             f,
-            "Exact but for what is said to be of draws. number: 1/Σq²; distance: letters in which two draws differ; heaviest: the\n\
-             largest probability of a sequence; dropped: share of the prior left out; good: share of the law with a true value of\n\
-             {} or more; on plate: how many different such are expected among {} draws. price: of a nat of KL, every divergence at\n\
-             the price that costs the same for small departures; window: factor that prices may differ by and still give 90 % of\n\
-             the best. {seconds:.0} s in all.\n",
+            "All exact but for what says draws. number: effective number of sequences, 1/Σq²; distance: letters in which two draws\n\
+             differ; heaviest: the largest probability of a sequence. good: share of the law with a true value of {} or more;\n\
+             raised: how many such have more than the prior gives them; on plate: how many different ones are expected of {}\n\
+             draws; dropped: share of the prior left out; floor: least q/p; atom: mass that stays on the best reward. price: of a\n\
+             nat of KL, every divergence at the price that costs the same for small departures; window: factor by which prices\n\
+             may differ and give 90 % of the best. TV: total variation to the exact optimum; E[r]: error of its mean reward.\n\
+             ± is the standard deviation over seeds. {seconds:.0} s in all.\n",
             study.good, study.plate
         )
     }
