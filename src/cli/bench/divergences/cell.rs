@@ -23,6 +23,9 @@ const ROWS: &str = "rows.json";
 /// How wrong a price is taken to be.
 const WRONG: f64 = 3.0;
 
+/// Halvings of the step, in the logarithm of the price, around the best of the grid.
+const HALVINGS: usize = 3;
+
 /// The share of the best that is good enough.
 const ENOUGH: f64 = 0.9;
 
@@ -185,11 +188,20 @@ impl Cell<'_> {
         })
     }
 
-    /// The best price of the grid for what a designer wants, and what is lost where it is three times too low or too high.
+    /// The best price for what a designer wants, and what is lost where it is three times too low or too high. That of what is
+    /// exact is refined from the grid; that of draws, whose noise would mislead, is of the grid.
     fn robust(&self, points: &[Point]) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         for objective in ["plate_good", "picked_filled", "picked_good"] {
-            let worth: Vec<(f64, f64)> = points.iter().map(|p| (p.price, p.worth(objective))).collect();
+            let mut worth: Vec<(f64, f64)> = points.iter().map(|p| (p.price, p.worth(objective))).collect();
+            for _ in 0..if objective == "plate_good" { HALVINGS } else { 0 } {
+                let between = beside_best(&mut worth);
+                let found = self.pool.map(between.len(), |i| {
+                    let law = self.law(between[i])?;
+                    Ok((between[i], law.plate_good(self.study.plate)))
+                })?;
+                worth.extend(found);
+            }
             let Some((price, best)) = worth.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a }) else {
                 continue;
             };
@@ -206,6 +218,14 @@ impl Cell<'_> {
         }
         Ok(rows)
     }
+}
+
+/// Puts prices in order and names those half-way, in the logarithm, between the best and its neighbours.
+pub(super) fn beside_best(worth: &mut [(f64, f64)]) -> Vec<f64> {
+    worth.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = (0..worth.len()).fold(0, |best, i| if worth[i].1 > worth[best].1 { i } else { best });
+    let neighbours = [best.checked_sub(1), Some(best + 1)].into_iter().flatten().filter_map(|i| worth.get(i));
+    neighbours.map(|neighbour| (neighbour.0 * worth[best].0).sqrt()).collect()
 }
 
 /// By which factor prices may differ whose worth is at least `enough`, around the best, interpolated in the logarithm of the

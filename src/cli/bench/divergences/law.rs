@@ -49,6 +49,11 @@ impl<'a> Law<'a> {
         shares.filter(|(cell, (_, p))| **p > 0.0 && self.case.is_good(*cell)).map(|(_, (q, p))| (*q, *p))
     }
 
+    /// How many different good sequences are expected among so many draws.
+    pub(super) fn plate_good(&self, draws: usize) -> f64 {
+        distinct(self.good().map(|(q, _)| q), draws)
+    }
+
     /// Every number by name; those of a `plate` are expected of so many draws as they come.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl<'a> Law<'a> {
             ("good_raised", self.good().filter(|(q, p)| q >= p).count() as f64),
             ("good_of_prior", self.good().count() as f64),
             ("plate_distinct", distinct(self.q.iter().copied(), plate)),
-            ("plate_good", distinct(self.good().map(|(q, _)| q), plate)),
+            ("plate_good", self.plate_good(plate)),
         ]);
         if beside.alpha > 0.0 && beside.alpha.is_finite() {
             let kl = Tilt::kl(&case.prior, &case.reward, beside.alpha)?;

@@ -1,7 +1,7 @@
 //! Law by law against hand numbers, then the whole benchmark on 256 sequences.
 
 use super::case::{Case, Shape, seed};
-use super::cell::window;
+use super::cell::{beside_best, window};
 use super::draws::{Sampler, picked};
 use super::law::{Law, distinct, median};
 use super::level::sampled;
@@ -110,6 +110,10 @@ fn medians_numbers_of_different_draws_and_windows_are_as_by_hand() {
     assert!((window(&hill, 0.9) - 4.0).abs() < 1e-12);
     assert!((window(&hill[..2], 0.9) - 2.0).abs() < 1e-12, "no further than the grid");
     assert_eq!(window(&[(1.0, 1.0)], 0.9), 1.0);
+    let mut worth = [(1.0, 0.2), (16.0, 0.5), (4.0, 0.9)];
+    assert_eq!(beside_best(&mut worth), [8.0, 2.0]);
+    worth[2].1 = 2.0;
+    assert_eq!(beside_best(&mut worth), [2.0], "the best is the last");
 }
 
 #[test]

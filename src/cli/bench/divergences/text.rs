@@ -128,7 +128,7 @@ impl Report {
             lines.push([
                 method.to_owned(),
                 at("best", 3),
-                group.parameters["price"].to_string(),
+                group.parameters["price"].as_f64().map_or_else(String::new, |price| format!("{price:.5}")),
                 at("too_low", 3),
                 at("too_high", 3),
                 at("window", 1),
