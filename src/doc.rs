@@ -6,6 +6,13 @@ pub mod conventions {}
 #[doc = include_str!("doc/algorithms.md")]
 pub mod algorithms {}
 
+#[doc = include_str!("doc/choosing-a-divergence.md")]
+///
+/// <div>
+#[doc = include_str!("doc/choosing-a-divergence.svg")]
+/// </div>
+pub mod choosing_a_divergence {}
+
 #[doc = include_str!("doc/finetuning-log.md")]
 pub mod finetuning_log {}
 

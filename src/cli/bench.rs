@@ -2,6 +2,7 @@
 
 mod analytic;
 mod certified;
+mod divergences;
 mod exact;
 mod folder;
 mod frontier;
@@ -21,6 +22,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt bench analytic                methods against a closed form, in under a minute
   seqtilt bench analytic --json         one row per method and seed
+  seqtilt bench divergences --out fronts
+                                        which divergence buys what: exact optima side by side
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
   seqtilt bench frontier --out fronts   reward against divergence and diversity, over prices and divergences
   seqtilt bench tfbind8-offline --out offline
@@ -38,6 +41,7 @@ pub(super) struct Args {
 #[allow(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Bench {
     Analytic(analytic::Args),
+    Divergences(Box<divergences::Args>),
     Exact(Box<exact::Args>),
     Frontier(Box<frontier::Args>),
     #[command(name = "tfbind8-offline")]
@@ -47,6 +51,7 @@ enum Bench {
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.bench {
         Bench::Analytic(args) => analytic::run(args, context),
+        Bench::Divergences(args) => divergences::run(*args, context),
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Frontier(args) => frontier::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),

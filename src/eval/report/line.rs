@@ -94,8 +94,7 @@ impl LinePlot {
         if !points().any(|p| p.x.is_finite() && p.y.is_finite()) {
             return frame::empty(&self.title);
         }
-        let keys: Vec<Key> =
-            self.series.iter().enumerate().map(|(i, s)| Key::new(&s.name, i, s.style.swatch())).collect();
+        let keys: Vec<Key> = self.series.iter().enumerate().map(|(i, s)| Key::new(&s.name, i, s.swatch(i))).collect();
         let edges = self.series.iter().flat_map(|s| s.points.iter().zip(&s.band).flat_map(|(p, b)| [p.y - b, p.y + b]));
         let heights = points().map(|p| p.y).chain(edges).chain(self.rules.iter().map(|r| r.value));
         let mut frame = Frame::new(&self.title, (&self.x, points().map(|p| p.x)), (&self.y, heights), &keys);
@@ -120,6 +119,14 @@ impl Style {
 }
 
 impl Series {
+    /// How the legend shows it: dashed, too, where the colours start over.
+    fn swatch(&self, index: usize) -> Swatch {
+        match self.style.swatch() {
+            Swatch::Line if index >= palette::SERIES => Swatch::Dashed,
+            swatch => swatch,
+        }
+    }
+
     fn draw(&self, frame: &mut Frame, index: usize) {
         let colour = palette::class(index);
         if self.band.len() == self.points.len() && !self.band.is_empty() {
@@ -173,6 +180,14 @@ fn thinned(points: &[Point], limit: usize) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_legend_is_dashed_where_the_colours_start_over() {
+        let series = |i: usize| Series::line(&format!("s{i}"), [(0.0, i as f64), (1.0, 2.0)]);
+        let plot = LinePlot { series: (0..=palette::SERIES).map(series).collect(), ..LinePlot::default() };
+        // the line and its key
+        assert_eq!(plot.svg().matches("stroke dash c0").count(), 2);
+    }
 
     #[test]
     fn thinning_keeps_spikes_and_short_series() {
