@@ -109,7 +109,7 @@ impl Budget {
             }
             Self::Diversity(letters) => {
                 let (low, high) = alphas.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), a| (l.min(*a), h.max(*a)));
-                let at = enumerated.at_diversity(letters, 0.1 * low, 10.0 * high)?;
+                let at = enumerated.at_diversity(letters, 0.01 * low, 100.0 * high)?;
                 at.map(|at| Exact { alpha: at.alpha, mean_reward: at.reward, kl: at.kl })
             }
         })
