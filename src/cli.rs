@@ -26,6 +26,7 @@ mod list;
 mod memory;
 mod models;
 mod oracle;
+mod oracle_score;
 mod pretrain;
 mod printer;
 mod progress;

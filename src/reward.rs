@@ -11,6 +11,7 @@ mod report;
 mod score;
 mod train;
 mod training_set;
+mod whole;
 
 pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standardisation};
 pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
@@ -20,6 +21,7 @@ pub use report::{AtDistance, HeldOut, held_out};
 pub use score::{Needs, Score, Vertices};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
 pub use training_set::TrainingSet;
+pub use whole::Whole;
 
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -55,6 +57,11 @@ pub trait Reward: Send + Sync {
     /// Rewards of all V^L sequences, the first position most significant, where this reward is a table of them.
     fn words(&self) -> Option<&[f64]> {
         None
+    }
+
+    /// Whether relaxed sequences have rewards, with a gradient.
+    fn is_differentiable(&self) -> bool {
+        true
     }
 
     /// Whether there is a [`soft_value`](Self::soft_value).

@@ -10,10 +10,12 @@ pub(super) use settings::{Args, Plan, Tuning};
 
 use super::check::required;
 use super::context::Context;
+use super::oracle_score::OracleScore;
 use crate::diffusion::PriorConfig;
 use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
+use crate::reward::Whole;
 use crate::sequence::Alphabet;
 use std::sync::Arc;
 
@@ -25,17 +27,26 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let (prior, folder) = open_prior(&prior_name, &context.device()?)?;
     let plan = args.tuning.plan(prior.config())?;
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
-    let reward = reward_name.reward(&options)?;
     let oracle = reward_name.open(&options)?;
-    fits("reward", oracle.info(), prior.config(), prior.alphabet())?;
+    let info = oracle.info().clone();
+    fits("reward", &info, prior.config(), prior.alphabet())?;
+    let missing = args.missing;
+    if let Some(value) = missing.filter(|value| !value.is_finite()) {
+        return Err(Error::usage(format!("`missing` is {value}; a finite number is accepted")));
+    }
+    // what has no gradient is a reward of whole letters; methods that need more say so
+    let score = OracleScore::new(oracle, missing);
+    let whole = Whole::new(&score, &info.alphabet);
+    let relaxed = reward_name.reward(&options).ok();
+    let reward = relaxed.as_deref().unwrap_or(&whole);
     let job = Job {
         out: &out,
         prior: Arc::new(prior),
         prior_name: &prior_name,
         prior_folder: &folder,
-        reward: reward.as_ref(),
-        reward_name: reward_name.to_string(),
-        reward_fingerprint: oracle.info().fingerprint.clone(),
+        reward,
+        reward_name: missing.map_or_else(|| reward_name.to_string(), |value| format!("{reward_name}, missing {value}")),
+        reward_fingerprint: info.fingerprint.clone(),
         plan,
         seed: context.seed_number,
         base: None,

@@ -2,7 +2,6 @@
 
 #[cfg(test)]
 mod floor;
-mod oracle_score;
 mod outcome;
 mod rows;
 mod settings;
@@ -12,6 +11,7 @@ pub(super) use settings::Args;
 use super::certify::Base;
 use super::context::Context;
 use super::finetune::fits;
+use super::oracle_score::OracleScore;
 use crate::diffusion::{DiffusionChain, open_prior};
 use crate::error::{Error, Result};
 use crate::finetune::Paths;
@@ -21,7 +21,6 @@ use crate::observe::{Event, Observer as _};
 use crate::oracle::OracleOptions;
 use crate::random::Seed;
 use crate::reward::{Multilinear, Needs, Reward, Score, Vertices, enumerable};
-use oracle_score::OracleScore;
 use outcome::Outcome;
 use settings::Plan;
 use std::sync::Arc;

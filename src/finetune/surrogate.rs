@@ -176,6 +176,10 @@ impl<'a> Surrogate<'a> {
 }
 
 impl Reward for Surrogate<'_> {
+    fn is_differentiable(&self) -> bool {
+        self.reward.is_differentiable()
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -26,6 +26,11 @@ pub trait Terminal: Send + Sync {
         self.reward(k, x)
     }
 
+    /// Whether the reward has a gradient.
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+
     /// Rewards of all words that a state can decode to, in the order of [`Reward::words`], where they are a table.
     fn words(&self) -> Option<&[f64]> {
         None
@@ -117,6 +122,10 @@ fn decoded(chain: &DiffusionChain, x: &Tensor) -> Result<Vec<Sequence>> {
 impl Terminal for SequenceTerminal<'_> {
     fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
         self.reward.reward(&softmax(&self.chain.read(k, x)?)?)
+    }
+
+    fn is_differentiable(&self) -> bool {
+        self.reward.is_differentiable()
     }
 
     fn words(&self) -> Option<&[f64]> {

@@ -158,7 +158,7 @@ pub struct Feedback<'a> {
 
 impl<'a, T: Terminal + Valued> From<&'a T> for Feedback<'a> {
     fn from(reward: &'a T) -> Self {
-        Self { values: reward, terminal: Some(reward) }
+        Self { values: reward, terminal: Some(reward as &dyn Terminal).filter(|reward| reward.is_differentiable()) }
     }
 }
 

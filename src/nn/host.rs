@@ -3,9 +3,11 @@
 
 use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Storage, Tensor};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
-static READS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static READS: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The numbers of several tensors of one device, each flat and in f64.
 ///
@@ -15,7 +17,7 @@ static READS: AtomicUsize = AtomicUsize::new(0);
 /// # Errors
 /// When the tensors are on different devices or cannot be read.
 pub fn read(tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
-    READS.fetch_add(1, Ordering::Relaxed);
+    READS.set(READS.get() + 1);
     let flat = |tensor: &&Tensor| tensor.detach().flatten_all()?.to_dtype(DType::F64);
     let flat = tensors.iter().map(flat).collect::<candle_core::Result<Vec<_>>>()?;
     if flat.is_empty() {
@@ -31,9 +33,9 @@ pub fn read(tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
     Ok(flat.iter().map(|tensor| next(tensor.elem_count())).collect())
 }
 
-/// How many times [`read`] was called in this process, for tests.
+/// How many times [`read`] was called on this thread, for tests.
 pub fn reads() -> usize {
-    READS.load(Ordering::Relaxed)
+    READS.get()
 }
 
 /// Token ids in main memory, all of which must be below `letters`; `None` for those on a device, which were checked where they

@@ -34,9 +34,13 @@ pub(in crate::cli) struct Args {
     /// Prior: a folder, or a built-in one by name
     #[arg(long, value_name = "NAME|FOLDER")]
     pub(super) prior: Option<String>,
-    /// Reward with a gradient, as KIND:ARGUMENT (see `seqtilt oracle list`)
+    /// Reward, as KIND:ARGUMENT (see `seqtilt oracle list`); one without a gradient is for objectives that need values only, or
+    /// for sequences that can be enumerated
     #[arg(long, value_name = "ORACLE")]
     pub(super) reward: Option<String>,
+    /// Reward of sequences that an oracle without a gradient has no value for [default: stop]
+    #[arg(long, value_name = "REWARD", allow_negative_numbers = true)]
+    pub(super) missing: Option<f64>,
     /// Folder of the run and the tuned sampler
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,

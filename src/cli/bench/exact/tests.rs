@@ -12,7 +12,14 @@ fn args(folder: &std::path::Path, seeds: &[u64]) -> Args {
         seeds: Some(seeds.to_vec()),
         methods: Some(["control", "no-kl", "best-of-n"].map(str::to_owned).into()),
         steered_samples: Some(2_000),
-        tuning: Tuning { chain_steps: Some(8), certificate_paths: Some(300), base_paths: Some(2_000), ..toy::tuning() },
+        // from zero, so that a barely trained one is the prior
+        tuning: Tuning {
+            control: Some("product-mixture".to_owned()),
+            chain_steps: Some(8),
+            certificate_paths: Some(300),
+            base_paths: Some(2_000),
+            ..toy::tuning()
+        },
     }
 }
 
@@ -49,7 +56,7 @@ fn cells_are_scored_against_the_exact_tilt_and_not_run_twice() {
     assert!(stored["versions"]["prior"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(std::fs::read_to_string(out.join("results.csv")).unwrap().lines().count(), 7);
     assert!(std::fs::read_to_string(out.join("report.html")).unwrap().contains("no-kl 0.5"));
-    assert!(second.to_string().contains("control  0.5    2"), "{second}");
+    assert!(second.to_string().contains("control    0.5    2"), "{second}");
 
     // counts that were tampered with are refused
     let mut base = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
