@@ -14,8 +14,9 @@ use super::oracle_score::OracleScore;
 use crate::diffusion::PriorConfig;
 use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
+use crate::finetune::OBJECTIVES;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
-use crate::reward::Whole;
+use crate::reward::{Needs, Whole};
 use crate::sequence::Alphabet;
 use std::sync::Arc;
 
@@ -37,7 +38,12 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     // what has no gradient is a reward of whole letters; methods that need more say so
     let score = OracleScore::new(oracle, missing);
     let whole = Whole::new(&score, &info.alphabet);
-    let relaxed = reward_name.reward(&options).ok();
+    let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
+    let relaxed = match reward_name.reward(&options) {
+        Ok(reward) => Some(reward),
+        Err(error) if needs == Needs::Gradient && missing.is_none() => return Err(error),
+        Err(_) => None,
+    };
     let reward = relaxed.as_deref().unwrap_or(&whole);
     let job = Job {
         out: &out,

@@ -2,8 +2,9 @@
 
 use super::{Reward, one_hot};
 use crate::error::{Error, Result};
+use crate::nn::read;
 use crate::sequence::Sequence;
-use candle_core::{DType, Device};
+use candle_core::Device;
 
 /// What a method asks of a reward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Score for Vertices<'_> {
             return Ok(Vec::new());
         }
         let vertices = one_hot(sequences, self.letters, &self.device)?;
-        let values = self.reward.reward(&vertices)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let values = read(&[&self.reward.reward(&vertices)?])?.remove(0);
         match values.iter().find(|value| !value.is_finite()) {
             Some(value) => {
                 Err(Error::data(format!("reward `{}` answered {value}; a finite number is needed", self.name())))

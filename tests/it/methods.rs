@@ -1,0 +1,65 @@
+//! Methods of fine-tuning and divergences, from outside.
+
+use crate::resume::Toy;
+use std::fs;
+
+const SHORT: &str =
+    "--tuning-steps 5 --paths 8 --chain-steps 8 --control-dim 8 --certificate-paths 200 --base-paths 200";
+
+fn toy() -> Toy {
+    let toy = Toy::new();
+    toy.succeed("pretrain t.csv --steps 10 --dim 8 --heads 2 --layers 1 --sampling-steps 8 --batch 16 --out p");
+    toy.succeed("oracle train t.csv --out r --members 2 --width 8 --epochs 1");
+    toy
+}
+
+/// The certificate that a fine-tune answers.
+fn tuned(toy: &Toy, options: &str) -> serde_json::Value {
+    let output = toy.succeed(&format!("finetune --prior p {SHORT} {options} --json"));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_objective_is_certified() {
+    let toy = toy();
+    for name in seqtilt::finetune::OBJECTIVES.names() {
+        let said = tuned(&toy, &format!("--reward model:r --objective {name} --alpha 0.5 --out {name}"));
+        assert_eq!(said["objective"], name);
+        let nats = said["certificate"]["path_kl"]["value"].as_f64().unwrap();
+        assert!(nats.is_finite() && said["certificate"]["gap"]["value"].is_f64(), "{name}: {said}");
+    }
+}
+
+#[test]
+fn every_divergence_is_certified_against_its_own_optimum() {
+    let toy = toy();
+    for name in ["pearson", "order:1.5", "js"] {
+        let folder = name.replace([':', '.'], "-");
+        let said =
+            tuned(&toy, &format!("--reward model:r --divergence {name} --match-curvature --alpha 0.5 --out {folder}"));
+        assert_eq!(said["priced"]["divergence"], name);
+        // E_p[g] = 1 on the very samples that λ was found on
+        let log_z = said["certificate"]["log_z"]["value"].as_f64().unwrap();
+        assert!(log_z.abs() < 1e-5, "{name}: {log_z}");
+        assert!(said["priced"]["optimum_reward"].is_f64() && said["priced"]["warnings"].is_array());
+    }
+    // matched: Pearson's curvature is 2
+    let run = fs::read_to_string(toy.path("pearson/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["config"]["plan"]["finetune"]["alpha"], 0.25);
+}
+
+#[test]
+fn an_oracle_without_a_gradient_is_enough_for_methods_of_values() {
+    let toy = toy();
+    // a table with gaps: neither complete nor differentiable
+    let ppo = "--reward table:t.csv --objective ppo --alpha 0.5 --out values";
+    let said = tuned(&toy, &format!("{ppo} --missing -1"));
+    assert_eq!(said["reward"], "table:t.csv, missing -1");
+    let output = toy.output(&format!("finetune --prior p {SHORT} {ppo}2"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(5) && text.contains("--missing"), "{text}");
+    let output = toy.output(&format!("finetune --prior p {SHORT} --reward table:t.csv --missing nan --out values3"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && text.contains("`missing` is NaN"), "{text}");
+}
