@@ -181,7 +181,8 @@ impl<'a> Finetuning<'a> {
     /// A run at step 0, where the control is what [`ControlStart`] says.
     ///
     /// # Errors
-    /// When the configuration is out of range, or the method needs a gradient that the reward does not have.
+    /// When the configuration is out of range, the method needs a gradient that the reward does not have, or the chain is not
+    /// memoryless: with `eta` below 1 the initial law has to be learned too ([`Elegant`](super::initial::Elegant)).
     pub fn new(
         config: FinetuneConfig,
         chain: &'a DiffusionChain,
@@ -190,6 +191,11 @@ impl<'a> Finetuning<'a> {
         pool: &'a Pool,
     ) -> Result<Self> {
         config.check()?;
+        if chain.eta() < 1.0 {
+            let message =
+                format!("at `eta` {} the end remembers its start, which this method leaves as it is", chain.eta());
+            return Err(Error::usage(message).hint("learn the initial law too, or take `eta` 1"));
+        }
         let reward = reward.into();
         let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
         if objective.needs() == Needs::Gradient && reward.terminal.is_none() {

@@ -52,6 +52,7 @@ struct Slot {
     name: String,
     var: Var,
     moments: Moments,
+    share: f64,
 }
 
 /// First and second moments; on the host as plain numbers, elsewhere as tensors.
@@ -66,8 +67,16 @@ impl AdamW {
     /// An optimiser with zero moments.
     #[must_use]
     pub fn new(vars: Vec<(String, Var)>, config: AdamWConfig) -> Self {
-        let slots = vars.into_iter().map(|(name, var)| Slot { moments: Moments::zeros(&var), name, var }).collect();
-        Self { slots, config, steps: 0 }
+        let slots = vars.into_iter().map(|(name, var)| Slot { moments: Moments::zeros(&var), name, var, share: 1.0 });
+        Self { slots: slots.collect(), config, steps: 0 }
+    }
+
+    /// The same with the parameters below `name` learning at so many times the rate of the others.
+    #[must_use]
+    pub fn with_share(mut self, name: &str, share: f64) -> Self {
+        let below = |slot: &&mut Slot| slot.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.slots.iter_mut().filter(below).for_each(|slot| slot.share = share);
+        self
     }
 
     /// The settings.
@@ -117,10 +126,12 @@ impl AdamW {
         }
         let clip = self.config.clip_norm.map_or(1.0, |longest| if norm > longest { longest / norm } else { 1.0 });
         self.steps += 1;
-        let update = rates(&self.config, lr, clip, self.steps);
+        let steps = self.steps;
         let slots: Vec<Mutex<&mut Slot>> = self.slots.iter_mut().map(Mutex::new).collect();
+        let config = self.config;
         pool.worth(gradients.count()).map(slots.len(), |index| {
             let mut slot = slots[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let update = rates(&config, lr * slot.share, clip, steps);
             slot.update(&tensors[index].contiguous()?, update)
         })?;
         Ok(())

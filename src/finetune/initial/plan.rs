@@ -83,7 +83,7 @@ impl<'a> Plan<'a> {
             Params::trainable_from(known, self.chain.device())
         };
         self.build(stage, &params, finished)?;
-        Ok(Work::Control(Box::new(learner(params, &self.config)?)))
+        Ok(Work::Control(Box::new(learner(stage, params, &self.config)?)))
     }
 
     /// The control that a stage trains, on its parameters.
@@ -147,8 +147,9 @@ pub(super) fn has(weights: &Tensors, name: &str) -> bool {
     weights.keys().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn learner(params: Params, config: &InitialConfig) -> Result<Learner> {
-    let settings =
-        AdamWConfig { lr: config.learning_rate, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
-    Learner::new(params, settings, config.ema, config.updates)
+fn learner(stage: Stage, params: Params, config: &InitialConfig) -> Result<Learner> {
+    let of_lead = config.lead_learning_rate.unwrap_or(config.learning_rate);
+    let lr = if stage == Stage::Lead { of_lead } else { config.learning_rate };
+    let settings = AdamWConfig { lr, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
+    Ok(Learner::new(params, settings, config.ema, config.updates)?.with_share("lead", of_lead / lr))
 }
