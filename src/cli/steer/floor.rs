@@ -45,7 +45,8 @@ fn the_floor_of_chains() {
             let alpha: f64 = alpha.parse().unwrap();
             let started = std::time::Instant::now();
             let control = Guidance::new(&walk, reward.as_ref(), Some(guide), alpha, scale).unwrap();
-            let tuned = scored_paths(&walk, Some(&control), reward.as_ref(), paths, Seed::root(2), &pool).unwrap();
+            let tuned =
+                scored_paths(&walk, (&walk, Some(&control)), reward.as_ref(), paths, Seed::root(2), &pool).unwrap();
             let verdict = base.certify(alpha, &tuned, None).unwrap();
             // log Z from the same paths: both errors at once, by the delta method
             let work: Vec<f64> =
