@@ -142,6 +142,15 @@ impl FinetuneConfig {
         let share = (step as f64 / (self.anneal_share * self.steps as f64).max(1e-9)).min(1.0);
         self.alpha * self.anneal.powf(1.0 - share)
     }
+
+    /// Steps of `chain` that paths walk at a step: the end is brought in early, by the ramp.
+    #[must_use]
+    pub fn steps_at(&self, chain: &DiffusionChain, step: u64) -> usize {
+        let share = (step as f64 / (self.ramp_share * self.steps as f64).max(1e-9)).min(1.0);
+        let last = chain.prior().config().decode_log_snr - self.ramp_short;
+        let from = self.ramp_from.min(last);
+        chain.steps_to(from + share * (last - from)).min(chain.steps())
+    }
 }
 
 /// The default method.
@@ -234,10 +243,7 @@ impl<'a> Finetuning<'a> {
         if !self.objective.ramps() {
             return self.chain.steps();
         }
-        let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
-        let last = self.chain.prior().config().decode_log_snr - self.config.ramp_short;
-        let from = self.config.ramp_from.min(last);
-        self.chain.steps_to(from + share * (last - from)).min(self.chain.steps())
+        self.config.steps_at(self.chain, self.done())
     }
 
     /// The control with the averaged weights so far.

@@ -355,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn a_part_learns_at_its_share_of_the_rate() {
+        let (params, target) = problem(DType::F64);
+        let start = weights(&params);
+        let config = AdamWConfig { weight_decay: 0.0, ..CONFIG };
+        let moved = |part: &str| -> Vec<f64> {
+            let (params, _) = problem(DType::F64);
+            let vars = params.vars().into_iter().map(|(name, var)| (format!("lead.{name}"), var)).collect();
+            let mut optimiser = AdamW::new(vars, config).with_share(part, 0.25);
+            let names = gradients(
+                &loss(&params, &target),
+                &optimiser.slots.iter().map(|slot| (slot.name.clone(), slot.var.clone())).collect::<Vec<_>>(),
+            );
+            optimiser.step(&names.unwrap(), 0.05, Pool::inline()).unwrap();
+            weights(&params).iter().zip(&start).map(|(now, before)| now - before).collect()
+        };
+        for (whole, part) in moved("main").iter().zip(moved("lead")) {
+            assert!(*whole != 0.0 && (part - 0.25 * whole).abs() < 1e-15, "{whole} {part}");
+        }
+        // a name is not its beginning
+        assert_eq!(moved("le"), moved("main"));
+    }
+
+    #[test]
     fn a_resumed_run_gives_the_same_bytes() {
         let (params, target) = problem(DType::F32);
         let mut optimiser = AdamW::new(params.vars(), CONFIG);

@@ -36,6 +36,7 @@ fn the_sampler_on_disk_walks_lead_and_chain_and_the_outcome_says_what_the_start_
         assert_eq!((learned["route"].as_str(), learned["steps"].as_u64()), (Some(route), Some(4)));
         assert_eq!(learned["worth"].is_object(), route == "staged-v2", "{learned}");
         assert_eq!(outcome["start"]["cost"].is_object(), route != "joint", "{outcome}");
+        assert_eq!(outcome["start"]["fitted"], if route == "joint" { Value::Null } else { true.into() });
         assert_eq!(learned["effective"].is_f64(), route != "joint", "{outcome}");
         assert!(text.contains("\ninitial law ") && text.contains(route), "{text}");
         let page = fs::read_to_string(toy.path(&format!("{route}/report.html"))).unwrap();

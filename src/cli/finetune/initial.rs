@@ -4,8 +4,8 @@ use super::settings::Tuning;
 use crate::cli::check::within;
 use crate::cli::tilted::InitialLaw;
 use crate::error::{Error, Result};
+use crate::finetune::CONTROL;
 use crate::finetune::initial::{INITIAL_ROUTES, Route, ValueConfig};
-use crate::finetune::{CONTROL, ControlKind};
 use serde::{Deserialize, Serialize};
 
 /// What is learned of the initial law.
@@ -107,9 +107,4 @@ impl InitialArgs {
         ];
         keys.into_iter().find(|(_, given)| *given && wanted).map(|(key, _)| key)
     }
-}
-
-/// The peak learning rate of a control that is trained on whole paths.
-pub(super) fn rate(kind: ControlKind) -> f64 {
-    if kind == ControlKind::ProductMixture { 0.05 } else { 5e-3 }
 }

@@ -57,7 +57,7 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
     }
     report.answer.verdict.push(c.verdict());
     if let Some(start) = &outcome.start {
-        if let Some(cost) = start.cost {
+        if let Some(cost) = start.cost.filter(|_| !start.fitted) {
             report.headline("a frozen start costs (nats)", format!("{:.3}", cost.value), interval(cost.se));
         }
         if let Some(worth) = start.learned.as_ref().and_then(|learned| learned.worth) {

@@ -1,6 +1,6 @@
 //! Arguments of `finetune`, and what they amount to.
 
-use super::initial::{self, InitialArgs};
+use super::initial::InitialArgs;
 use crate::cli::check::within;
 use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::{ChainConfig, InitialLaw};
@@ -209,9 +209,6 @@ impl Tuning {
         config.shard = config.shard.min(shard_rows(prior.length));
         if config.control.kind != ControlKind::ProductMixture {
             (config.learning_rate, config.ramp_short) = (5e-3, 0.0);
-        }
-        if law.is_some() {
-            (config.learning_rate, config.ramp_short) = (initial::rate(config.control.kind), 0.0);
         }
         config.learning_rate = within("tuning-rate", self.tuning_rate.unwrap_or(config.learning_rate), 1e-12..=1.0)?;
         config.truncate = self.truncate;

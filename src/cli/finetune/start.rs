@@ -25,6 +25,9 @@ pub(in crate::cli) struct StartReport {
     /// KL(ν₀‖ν*), in nats: what the best control loses by a frozen initial law.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) cost: Option<Estimate>,
+    /// Whether that rests on a fitted value: then it is as good as the fit, which its error does not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::cli) fitted: bool,
     /// What the learned initial law came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) learned: Option<Learned>,
@@ -72,18 +75,20 @@ impl Finished<'_> {
     /// # Errors
     /// When a tensor operation fails.
     pub(super) fn start(&self) -> Result<Option<StartReport>> {
-        let report = StartReport { cost: self.cost()?, learned: self.learned()? };
+        let closed = self.soft && self.parts.chain.eta() >= 1.0;
+        let cost = self.cost(closed)?;
+        let report = StartReport { cost, fitted: cost.is_some() && !closed, learned: self.learned()? };
         Ok((report.cost.is_some() || report.learned.is_some()).then_some(report))
     }
 
-    fn cost(&self) -> Result<Option<Estimate>> {
+    fn cost(&self, closed: bool) -> Result<Option<Estimate>> {
         let Parts { plan, chain, pool } = self.parts;
         let (alpha, seed) = (plan.finetune.alpha, self.seed.child("starts"));
         let of = |value: &dyn Terminal| StartCost::of(chain, value, alpha, STARTS, seed, pool);
         let fitted = self.weights.keys().any(|name| name.starts_with("value."));
         let cost = match &plan.initial {
             // a closed form is that of chains without memory
-            _ if self.soft && chain.eta() >= 1.0 => of(self.terminal)?,
+            _ if closed => of(self.terminal)?,
             Some(law) if fitted => of(&self.value(law.config(&plan.finetune).value.width)?)?,
             _ => return Ok(None),
         };
@@ -140,7 +145,8 @@ impl fmt::Display for StartReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = Vec::new();
         if let Some(cost) = self.cost {
-            let row = format!("costs the best control {:.4} ± {:.4} nats", cost.value, cost.se);
+            let source = if self.fitted { "the fitted value" } else { "soft values in closed form" };
+            let row = format!("costs the best control {:.4} ± {:.4} nats, by {source}", cost.value, cost.se);
             rows.push(["a frozen start".to_owned(), row]);
         }
         if let Some(learned) = &self.learned {

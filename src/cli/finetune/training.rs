@@ -40,7 +40,9 @@ impl<'a> Parts<'a> {
             return Ok(Box::new(run.keeping(keep)));
         };
         let forms = law.forms(self.chain, config)?;
-        Ok(Box::new(Elegant::new(law.config(config), self.chain, terminal, forms, seed, self.pool)?))
+        let run = Elegant::new(law.config(config), self.chain, terminal, forms, seed, self.pool)?;
+        let chain = self.chain;
+        Ok(Box::new(run.ending(move |step| config.steps_at(chain, step))))
     }
 
     /// The tuned chain on a run's weights.

@@ -38,6 +38,7 @@ fn the_floor_of_chains() {
         let (grid, steps, hold) =
             (Grid::named(parts[0]).unwrap(), parts[1].parse().unwrap(), parts[2].parse().unwrap());
         let walk = DiffusionChain::new(prior.clone(), steps, hold, grid, SolverKind::Ancestral).unwrap();
+        let walk = walk.with_eta(variable("FLOOR_ETA", "1").parse().unwrap()).unwrap();
         let started = std::time::Instant::now();
         let base = Base::draw(&walk, reward.as_ref(), base_paths, Seed::root(1), &pool, &context).unwrap();
         let base_seconds = started.elapsed().as_secs_f64();

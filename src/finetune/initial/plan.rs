@@ -21,6 +21,9 @@ pub struct Forms<'a> {
     pub main: Form<'a>,
 }
 
+/// Steps of the main chain that are walked at a step of a stage.
+pub(super) type End<'a> = Box<dyn Fn(u64) -> usize + Send + Sync + 'a>;
+
 /// Everything of a run that does not change; `finished` are the averaged weights of the stages that are done.
 pub(super) struct Plan<'a> {
     pub(super) config: InitialConfig,
@@ -29,6 +32,7 @@ pub(super) struct Plan<'a> {
     pub(super) joined: Joined<'a>,
     pub(super) delayed: Delayed<'a>,
     pub(super) forms: Forms<'a>,
+    pub(super) end: Option<End<'a>>,
     pub(super) seed: Seed,
     pub(super) pool: &'a Pool,
 }
@@ -112,7 +116,10 @@ impl<'a> Plan<'a> {
             (None, _) => self.problem(&self.joined, &self.delayed),
         };
         let InitialConfig { batch, shard, estimator, alpha, .. } = self.config;
-        let (steps, vars, held) = (problem.chain.steps(), learner.params().vars(), learner.held());
+        let last = self.chain.steps();
+        let end = self.end.as_ref().filter(|_| stage != Stage::Lead).map_or(last, |end| end(learner.done()).min(last));
+        let steps = problem.chain.steps() - (last - end);
+        let (vars, held) = (learner.params().vars(), learner.held());
         let method = BackProp { estimator, ..BackProp::default() };
         let (sums, parts) = over_shards(self.pool, batch.div_ceil(shard), |i| {
             let (control, frozen) =

@@ -71,10 +71,19 @@ impl<'a> Elegant<'a> {
         config.check()?;
         let joined = Joined::new(chain, config.lead)?;
         let delayed = joined.terminal(terminal);
-        let plan = Plan { config, chain, terminal, joined, delayed, forms, seed, pool };
+        let plan = Plan { config, chain, terminal, joined, delayed, forms, end: None, seed, pool };
         let finished = Tensors::new();
         let work = plan.begin(config.route.stages()[0], &finished)?;
         Ok(Self { plan, finished, current: 0, work })
+    }
+
+    /// The same with the main chain's end brought in wherever its control is trained: at a step of a stage, so many of its steps are
+    /// walked, and the value is that of the state after them. While letters are still soft their gradient is spread out instead of
+    /// rare and large; the last steps of a stage should walk the whole chain, or nearly.
+    #[must_use]
+    pub fn ending(mut self, end: impl Fn(u64) -> usize + Send + Sync + 'a) -> Self {
+        self.plan.end = Some(Box::new(end));
+        self
     }
 
     /// Lead and main chain as one: what the control is of.
