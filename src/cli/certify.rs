@@ -29,25 +29,26 @@ const AT_ONCE: usize = 1 << 15;
 /// A hard-decoded sequence and its reward.
 pub(super) type Scored = (Sequence, f64);
 
-/// Walks `count` paths, decodes and scores them.
+/// A chain to walk, and its control if it has one.
+pub(super) type Walkable<'a> = (&'a dyn Chain, Option<&'a dyn Control>);
+
+/// Walks `count` paths that end in states of `chain`, decodes and scores them.
 ///
 /// # Errors
 /// When a tensor operation fails.
 pub(super) fn scored_paths(
     chain: &DiffusionChain,
-    control: Option<&dyn Control>,
+    walked: Walkable<'_>,
     reward: &dyn Reward,
     count: usize,
     seed: Seed,
     pool: &Pool,
 ) -> Result<Paths<Scored>> {
-    let read = |x: &Tensor| -> Result<Vec<Scored>> {
-        let logits = chain.read(chain.steps(), x)?;
-        let sequences = Decode::Hard.read(&logits, chain.prior(), &mut seed.rng())?;
+    roll_out(walked.0, walked.1, count, seed, pool, |x| {
+        let sequences = Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.rng())?;
         let values = rewards(reward, &sequences, chain)?;
         Ok(sequences.into_iter().zip(values).collect())
-    };
-    roll_out(chain, control, count, seed, pool, read)
+    })
 }
 
 fn rewards(reward: &dyn Reward, sequences: &[Sequence], chain: &DiffusionChain) -> Result<Vec<f64>> {

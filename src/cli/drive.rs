@@ -27,6 +27,7 @@ pub(super) fn drive(
     }
     let mut observer = context.observer();
     let mut flow = observer.on_event(&Event::Start { stage, total: training.total(), done: training.done() });
+    let mut said = None;
     loop {
         if flow.is_break() {
             run.save_checkpoint(training.done(), &Value::Null, training.state()?)?;
@@ -39,22 +40,29 @@ pub(super) fn drive(
         if training.done() >= training.total() {
             break;
         }
+        let part = training.stage();
+        if let Some(part) = part.filter(|part| said != Some(*part)) {
+            let _ = observer.on_event(&Event::Note(&format!("{stage}: {part}, from step {} on", training.done() + 1)));
+            said = Some(part);
+        }
         let figures = training.step()?;
-        run.metric(&line(training.done(), &figures))?;
+        run.metric(&line(training.done(), part, &figures))?;
         let done = training.done();
         if done.is_multiple_of(every) && done < training.total() {
             run.save_checkpoint(done, &Value::Null, training.state()?)?;
             let _ = observer.on_event(&Event::Checkpoint { done });
         }
-        flow = observer.on_event(&Event::Step { stage, done, figures: &figures });
+        let name = part.map_or_else(|| stage.to_owned(), |part| format!("{stage}, {part}"));
+        flow = observer.on_event(&Event::Step { stage: &name, done, figures: &figures });
     }
     let _ = observer.on_event(&Event::Finish { stage });
     run.save_checkpoint(training.done(), &Value::Null, training.state()?)
 }
 
-fn line(step: u64, figures: &Figures) -> Value {
+fn line(step: u64, stage: Option<&str>, figures: &Figures) -> Value {
     let mut line = Map::new();
     line.insert("step".to_owned(), json!(step));
     line.extend(figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    line.extend(stage.map(|stage| ("stage".to_owned(), json!(stage))));
     Value::Object(line)
 }

@@ -1,8 +1,11 @@
 //! `seqtilt finetune`
 
+mod initial;
 mod job;
 mod page;
 mod settings;
+mod start;
+mod training;
 
 pub(super) use job::{Job, Outcome, Point};
 pub(super) use page::{frontier_plot, progress_plots, provenance};

@@ -96,12 +96,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 return Err(Error::usage(message).hint("leave them out, or run `seqtilt finetune` with --chain-steps"));
             }
             let sampler = Sampler::open(folder, &context.device()?)?;
-            let (chain, control) = (&sampler.chain, sampler.control()?);
+            let chain = &sampler.chain;
             let logits = |x: &Tensor| -> Result<Vec<Tensor>> {
                 let logits = chain.read(chain.steps(), x)?;
                 Ok((0..logits.dim(0)?).map(|row| logits.get(row)).collect::<candle_core::Result<_>>()?)
             };
-            let paths = roll_out(chain, Some(&control), count, seed, &pool, logits)?;
+            let tuned = sampler.tuned()?;
+            let (walked, control) = tuned.walk();
+            let paths = roll_out(walked, control, count, seed, &pool, logits)?;
             let ends = decode.read(&Tensor::stack(&paths.ends, 0)?, chain.prior(), &mut seed.child("decode").rng())?;
             let rows = ends.into_iter().zip(paths.log_ratio.into_iter().map(Some)).collect();
             (chain.prior().alphabet().clone(), rows)

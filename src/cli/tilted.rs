@@ -1,10 +1,16 @@
 //! Fine-tuned samplers in model folders: a control, and the prior that it tilts.
 
+mod law;
+mod tuned;
+
+pub(super) use law::InitialLaw;
+pub(super) use tuned::Tuned;
+
 use crate::diffusion::{Chain as _, Decode, DiffusionChain, Grid, Prior, SolverKind};
 use crate::diffusion::{PRIOR, fingerprint, prior_of};
 use crate::error::{Error, Result};
-use crate::finetune::{FinetuneConfig, Paths, TokenControl, roll_out};
-use crate::nn::{Params, Pool, Tensors};
+use crate::finetune::{FinetuneConfig, Paths, roll_out};
+use crate::nn::{Pool, Tensors};
 use crate::random::Seed;
 use crate::sequence::Sequence;
 use crate::store::ModelFolder;
@@ -31,6 +37,19 @@ pub(super) struct ChainConfig {
     pub(super) grid: Grid,
     /// Solver.
     pub(super) solver: SolverKind,
+    /// Share of noise.
+    #[serde(default = "all_noise", skip_serializing_if = "is_all_noise")]
+    pub(super) eta: f64,
+}
+
+/// The share of noise of memoryless chains.
+fn all_noise() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_all_noise(eta: &f64) -> bool {
+    *eta >= 1.0
 }
 
 impl ChainConfig {
@@ -39,7 +58,7 @@ impl ChainConfig {
     /// # Errors
     /// When the numbers do not fit together.
     pub(super) fn chain(&self, prior: Arc<Prior>) -> Result<DiffusionChain> {
-        DiffusionChain::new(prior, self.steps, self.hold, self.grid, self.solver)
+        DiffusionChain::new(prior, self.steps, self.hold, self.grid, self.solver)?.with_eta(self.eta)
     }
 }
 
@@ -57,6 +76,9 @@ pub(super) struct Tilted {
     pub(super) chain: ChainConfig,
     /// How the control was trained.
     pub(super) finetune: FinetuneConfig,
+    /// What lies before the chain, where its initial law is learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) initial: Option<InitialLaw>,
 }
 
 /// A fine-tuned sampler, opened.
@@ -64,7 +86,6 @@ pub(super) struct Sampler {
     pub(super) config: Tilted,
     pub(super) chain: DiffusionChain,
     weights: Tensors,
-    device: Device,
 }
 
 impl Sampler {
@@ -85,7 +106,7 @@ impl Sampler {
         let chain = config.chain.chain(Arc::new(prior_of(&prior, device)?))?;
         let weights = model.weights.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_device(device)?)));
         let weights = weights.collect::<Result<_>>()?;
-        Ok(Self { config, chain, weights, device: device.clone() })
+        Ok(Self { config, chain, weights })
     }
 
     /// Draws `count` hard-decoded sequences with the log-ratios of their paths.
@@ -93,22 +114,50 @@ impl Sampler {
     /// # Errors
     /// When a tensor operation fails.
     pub(super) fn draw(&self, count: usize, seed: Seed, pool: &Pool) -> Result<Paths<Sequence>> {
-        let (chain, control) = (&self.chain, self.control()?);
+        let chain = &self.chain;
         let read = |x: &Tensor| -> Result<Vec<Sequence>> {
             Decode::Hard.read(&chain.read(chain.steps(), x)?, chain.prior(), &mut seed.rng())
         };
-        roll_out(chain, Some(&control), count, seed, pool, read)
+        let tuned = self.tuned()?;
+        let (walked, control) = tuned.walk();
+        roll_out(walked, control, count, seed, pool, read)
     }
 
-    /// The control.
+    /// The chain with its control.
     ///
     /// # Errors
     /// When the weights do not fit the configuration.
-    pub(super) fn control(&self) -> Result<TokenControl<'_>> {
-        TokenControl::new(
-            &self.chain,
-            &self.config.finetune.control,
-            &Params::frozen(self.weights.clone(), &self.device),
-        )
+    pub(super) fn tuned(&self) -> Result<Tuned<'_>> {
+        Tuned::new(&self.chain, &self.config.finetune, self.config.initial.as_ref(), self.weights.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_of_before_there_was_less_noise_are_read_and_written_as_they_were() {
+        let text = r#"{"steps":64,"hold":4,"grid":"time","solver":"ancestral"}"#;
+        let old: ChainConfig = serde_json::from_str(text).unwrap();
+        assert_eq!((old.eta, serde_json::to_string(&old).unwrap().as_str()), (1.0, text));
+        let less = ChainConfig { eta: 0.5, ..old };
+        assert_eq!(serde_json::from_str::<ChainConfig>(&serde_json::to_string(&less).unwrap()).unwrap(), less);
+    }
+
+    #[test]
+    fn a_sampler_of_before_there_were_initial_laws_is_read_and_written_as_it_was() {
+        let text = r#"{"prior":"p","prior-fingerprint":"f","reward":"r","chain":{"steps":8,"hold":2,"grid":"time",
+            "solver":"euler"},"finetune":{}}"#;
+        let old: Tilted = serde_json::from_str(text).unwrap();
+        assert_eq!(old.initial, None);
+        let written = serde_json::to_string(&old).unwrap();
+        assert!(!written.contains("initial") && !written.contains("eta\":1"), "{written}");
+        let law = r#"{"route":"joint","lead":16,"width":64,"rate":0.005,"value":{}}"#;
+        let new: Tilted =
+            serde_json::from_str(&text.replace("\"finetune\":{}", &format!("\"finetune\":{{}},\"initial\":{law}")))
+                .unwrap();
+        assert_eq!(serde_json::from_str::<Tilted>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+        assert!(new.initial.is_some_and(|law| law.is_learned() && law.name() == "joint"));
     }
 }

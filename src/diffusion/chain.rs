@@ -105,8 +105,11 @@ pub struct Leap<'a> {
     pub noise: &'a Tensor,
 }
 
-/// A prior's sampler as a [`Chain`]: from z ~ N(0, I) at t = 1 to the decode, at `eta` 1 (the memoryless schedule: the end
-/// state does not depend on the initial one beyond signal(1), so that no initial law has to be learned).
+/// A prior's sampler as a [`Chain`]: from z ~ N(0, I) at t = 1 to the decode, at a share `eta` of noise in (0, 1].
+///
+/// At `eta` 1 (the memoryless schedule) the end depends on the initial state through signal(1) alone, so that an initial law hardly
+/// has to be learned; below, it remembers its start, and a control from the frozen N(0, I) misses the tilt
+/// ([`initial`](crate::finetune::initial)). The prior's law at the end is the same for every share, up to the size of the steps.
 ///
 /// The denoiser is called once per block of `hold` steps: its context logits are held while every position's own, closed-form
 /// evidence is renewed at each step. What is tilted, sampled and certified is this discrete chain itself.
@@ -114,12 +117,14 @@ pub struct Leap<'a> {
 pub struct DiffusionChain {
     prior: Arc<Prior>,
     hold: usize,
+    solver: SolverKind,
+    eta: f64,
     log_snrs: Vec<f64>,
     coefficients: Vec<Coefficients>,
 }
 
 impl DiffusionChain {
-    /// A chain of `steps` steps, the denoiser called every `hold` steps.
+    /// A chain of `steps` steps at `eta` 1, the denoiser called every `hold` steps.
     ///
     /// # Errors
     /// When `steps` is 0, not a multiple of `hold`, or the solver is not a Gaussian step.
@@ -133,17 +138,40 @@ impl DiffusionChain {
         let config = prior.config();
         let (first, last) = config.walk();
         let log_snrs = grid.log_snrs(steps, first, last, &config.schedule, &config.warp)?;
-        let schedule = config.schedule.get();
-        let coefficients = log_snrs
+        Self { prior, hold, solver, eta: 1.0, log_snrs, coefficients: Vec::new() }.with_eta(1.0)
+    }
+
+    /// The same chain with another share of noise.
+    ///
+    /// # Errors
+    /// When `eta` is not above 0 and at most 1.
+    pub fn with_eta(self, eta: f64) -> Result<Self> {
+        if eta == 0.0 {
+            return Err(Error::usage(
+                "`eta` is 0: a chain without noise has nothing to control; above 0 to 1 is accepted",
+            ));
+        }
+        if !(eta > 0.0 && eta <= 1.0) {
+            return Err(Error::usage(format!("`eta` is {eta}; above 0 to 1 is accepted")));
+        }
+        let schedule = self.prior.config().schedule.get();
+        let coefficients = self
+            .log_snrs
             .windows(2)
-            .map(|pair| match solver {
+            .map(|pair| match self.solver {
                 SolverKind::Euler => {
-                    solver.get().coefficients(schedule, schedule.time(pair[0]), schedule.time(pair[1]), 1.0)
+                    self.solver.get().coefficients(schedule, schedule.time(pair[0]), schedule.time(pair[1]), eta)
                 }
-                _ => super::solver::Ancestral::between(Scales::at_log_snr(pair[0]), Scales::at_log_snr(pair[1]), 1.0),
+                _ => super::solver::Ancestral::between(Scales::at_log_snr(pair[0]), Scales::at_log_snr(pair[1]), eta),
             })
             .collect();
-        Ok(Self { prior, hold, log_snrs, coefficients })
+        Ok(Self { eta, coefficients, ..self })
+    }
+
+    /// Share of noise.
+    #[must_use]
+    pub fn eta(&self) -> f64 {
+        self.eta
     }
 
     /// The prior.

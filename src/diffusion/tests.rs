@@ -216,10 +216,18 @@ fn a_chain_without_hold_walks_as_the_sampler_does() {
     check::shake(&params);
     let prior = Arc::new(Prior::new(&config, &params).unwrap());
     let pool = Pool::new(1).unwrap();
-    for solver in [SolverKind::Ancestral, SolverKind::Euler] {
-        let settings = SampleConfig { steps: Some(24), solver: Some(solver), ..SampleConfig::default() };
+    for (solver, eta) in [
+        (SolverKind::Ancestral, 1.0),
+        (SolverKind::Ancestral, 0.25),
+        (SolverKind::Euler, 1.0),
+        (SolverKind::Euler, 0.5),
+    ] {
+        let settings =
+            SampleConfig { steps: Some(24), solver: Some(solver), eta: Some(eta), ..SampleConfig::default() };
         let samples = sample(&prior, &settings, 64, Seed::root(8), &pool).unwrap();
         let chain = DiffusionChain::new(Arc::clone(&prior), 24, 1, config.grid, solver).unwrap();
+        let chain = chain.with_eta(eta).unwrap();
+        assert_eq!(chain.eta(), eta);
         let mut rng = Seed::root(8).index(0).rng();
         let mut draw = || {
             let noise = Tensor::from_vec(rng.normals(64 * 16), (64, 4, 4), &Device::Cpu).unwrap();
@@ -231,8 +239,15 @@ fn a_chain_without_hold_walks_as_the_sampler_does() {
             z = (step.mean + (draw() * step.std).unwrap()).unwrap();
         }
         let read = Decode::Hard.read(&chain.read(24, &z).unwrap(), &prior, &mut Seed::root(0).rng()).unwrap();
-        assert_eq!(read, samples, "{solver:?}");
+        assert_eq!(read, samples, "{solver:?} {eta}");
         assert!(samples.iter().any(|x| *x != samples[0]));
+    }
+    for (eta, wrong) in
+        [(0.0, "nothing to control"), (-0.5, "`eta` is -0.5"), (1.5, "`eta` is 1.5"), (f64::NAN, "`eta` is NaN")]
+    {
+        let chain = DiffusionChain::new(Arc::clone(&prior), 24, 1, config.grid, SolverKind::Ancestral).unwrap();
+        let error = chain.with_eta(eta).unwrap_err();
+        assert!(error.to_string().contains(wrong) && error.to_string().contains("above 0 to 1"), "{error}");
     }
 }
 

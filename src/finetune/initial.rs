@@ -15,6 +15,7 @@
 //! [`Elegant`] trains it in stages (value, lead, main), all at once, or with a frozen start for comparison ([`Route`]).
 
 mod config;
+mod cost;
 mod joined;
 mod lead;
 mod network;
@@ -27,6 +28,7 @@ mod training;
 mod value;
 
 pub use config::{INITIAL_ROUTES, InitialConfig, Route, ValueConfig};
+pub use cost::StartCost;
 pub use joined::{Delayed, Joined};
 pub use lead::Lead;
 pub use network::StateControl;

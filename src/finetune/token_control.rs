@@ -45,7 +45,7 @@ pub enum ControlStart {
     #[default]
     Zero,
     /// The tilt of beliefs by exp(r/α), for a [`ControlKind::WordTable`] of a reward that is a table: exact for letters that are
-    /// independent given the state and infinitely many steps; training makes up for the rest.
+    /// independent given the state, infinitely many steps and `eta` 1; training makes up for the rest.
     Tilt,
 }
 
@@ -101,7 +101,9 @@ impl ControlConfig {
 /// with ℓ the prior's logits at x. In continuous time this form holds the optimum exactly: the optimal drift is the score of
 /// the tilted law, whose denoised estimate is a mean of letters' points under tilted marginals (Tweedie). For the ancestral
 /// step `(predict/std)² = snr(s) − snr(t)`, so the price of a step is half the gain in signal-to-noise ratio times the
-/// squared change of the estimate. Δ starts at exactly zero, and so does u. Like the prior's context, a network's Δ is evaluated
+/// squared change of the estimate. All of this is at `eta` 1: a chain with less noise has the form's directions and its factor
+/// predict/std, but its best beliefs are not those of the tilted law at that noise level, so that nothing is exact but what a network
+/// learns. Δ starts at exactly zero, and so does u. Like the prior's context, a network's Δ is evaluated
 /// once per block of the chain and held, while the beliefs it is added to are renewed at every step; a product mixture is cheap
 /// enough to be renewed with them.
 pub struct TokenControl<'a> {

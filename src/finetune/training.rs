@@ -142,6 +142,15 @@ impl FinetuneConfig {
         let share = (step as f64 / (self.anneal_share * self.steps as f64).max(1e-9)).min(1.0);
         self.alpha * self.anneal.powf(1.0 - share)
     }
+
+    /// Steps of `chain` that paths walk at a step: the end is brought in early, by the ramp.
+    #[must_use]
+    pub fn steps_at(&self, chain: &DiffusionChain, step: u64) -> usize {
+        let share = (step as f64 / (self.ramp_share * self.steps as f64).max(1e-9)).min(1.0);
+        let last = chain.prior().config().decode_log_snr - self.ramp_short;
+        let from = self.ramp_from.min(last);
+        chain.steps_to(from + share * (last - from)).min(chain.steps())
+    }
 }
 
 /// The default method.
@@ -181,7 +190,8 @@ impl<'a> Finetuning<'a> {
     /// A run at step 0, where the control is what [`ControlStart`] says.
     ///
     /// # Errors
-    /// When the configuration is out of range, or the method needs a gradient that the reward does not have.
+    /// When the configuration is out of range, the method needs a gradient that the reward does not have, or the chain is not
+    /// memoryless: with `eta` below 1 the initial law has to be learned too ([`Elegant`](super::initial::Elegant)).
     pub fn new(
         config: FinetuneConfig,
         chain: &'a DiffusionChain,
@@ -190,6 +200,11 @@ impl<'a> Finetuning<'a> {
         pool: &'a Pool,
     ) -> Result<Self> {
         config.check()?;
+        if chain.eta() < 1.0 {
+            let message =
+                format!("at `eta` {} the end remembers its start, which this method leaves as it is", chain.eta());
+            return Err(Error::usage(message).hint("learn the initial law too, or take `eta` 1"));
+        }
         let reward = reward.into();
         let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
         if objective.needs() == Needs::Gradient && reward.terminal.is_none() {
@@ -228,10 +243,7 @@ impl<'a> Finetuning<'a> {
         if !self.objective.ramps() {
             return self.chain.steps();
         }
-        let share = (self.done() as f64 / (self.config.ramp_share * self.config.steps as f64).max(1e-9)).min(1.0);
-        let last = self.chain.prior().config().decode_log_snr - self.config.ramp_short;
-        let from = self.config.ramp_from.min(last);
-        self.chain.steps_to(from + share * (last - from)).min(self.chain.steps())
+        self.config.steps_at(self.chain, self.done())
     }
 
     /// The control with the averaged weights so far.

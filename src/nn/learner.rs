@@ -35,6 +35,12 @@ impl Learner {
         Ok(Self { peak: config.lr, optimiser: AdamW::new(params.vars(), config), ema, params, total, done: 0 })
     }
 
+    /// The same with the parameters below `name` learning at so many times the rate of the others.
+    #[must_use]
+    pub fn with_share(self, name: &str, share: f64) -> Self {
+        Self { optimiser: self.optimiser.with_share(name, share), ..self }
+    }
+
     /// The parameters being trained.
     #[must_use]
     pub fn params(&self) -> &Params {

@@ -52,6 +52,7 @@ struct Slot {
     name: String,
     var: Var,
     moments: Moments,
+    share: f64,
 }
 
 /// First and second moments; on the host as plain numbers, elsewhere as tensors.
@@ -66,8 +67,16 @@ impl AdamW {
     /// An optimiser with zero moments.
     #[must_use]
     pub fn new(vars: Vec<(String, Var)>, config: AdamWConfig) -> Self {
-        let slots = vars.into_iter().map(|(name, var)| Slot { moments: Moments::zeros(&var), name, var }).collect();
-        Self { slots, config, steps: 0 }
+        let slots = vars.into_iter().map(|(name, var)| Slot { moments: Moments::zeros(&var), name, var, share: 1.0 });
+        Self { slots: slots.collect(), config, steps: 0 }
+    }
+
+    /// The same with the parameters below `name` learning at so many times the rate of the others.
+    #[must_use]
+    pub fn with_share(mut self, name: &str, share: f64) -> Self {
+        let below = |slot: &&mut Slot| slot.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.slots.iter_mut().filter(below).for_each(|slot| slot.share = share);
+        self
     }
 
     /// The settings.
@@ -117,10 +126,12 @@ impl AdamW {
         }
         let clip = self.config.clip_norm.map_or(1.0, |longest| if norm > longest { longest / norm } else { 1.0 });
         self.steps += 1;
-        let update = rates(&self.config, lr, clip, self.steps);
+        let steps = self.steps;
         let slots: Vec<Mutex<&mut Slot>> = self.slots.iter_mut().map(Mutex::new).collect();
+        let config = self.config;
         pool.worth(gradients.count()).map(slots.len(), |index| {
             let mut slot = slots[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let update = rates(&config, lr * slot.share, clip, steps);
             slot.update(&tensors[index].contiguous()?, update)
         })?;
         Ok(())
@@ -341,6 +352,29 @@ mod tests {
                 assert!((got - expected).abs() < tolerance, "{dtype:?}: {got} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn a_part_learns_at_its_share_of_the_rate() {
+        let (params, target) = problem(DType::F64);
+        let start = weights(&params);
+        let config = AdamWConfig { weight_decay: 0.0, ..CONFIG };
+        let moved = |part: &str| -> Vec<f64> {
+            let (params, _) = problem(DType::F64);
+            let vars = params.vars().into_iter().map(|(name, var)| (format!("lead.{name}"), var)).collect();
+            let mut optimiser = AdamW::new(vars, config).with_share(part, 0.25);
+            let names = gradients(
+                &loss(&params, &target),
+                &optimiser.slots.iter().map(|slot| (slot.name.clone(), slot.var.clone())).collect::<Vec<_>>(),
+            );
+            optimiser.step(&names.unwrap(), 0.05, Pool::inline()).unwrap();
+            weights(&params).iter().zip(&start).map(|(now, before)| now - before).collect()
+        };
+        for (whole, part) in moved("main").iter().zip(moved("lead")) {
+            assert!(*whole != 0.0 && (part - 0.25 * whole).abs() < 1e-15, "{whole} {part}");
+        }
+        // a name is not its beginning
+        assert_eq!(moved("le"), moved("main"));
     }
 
     #[test]

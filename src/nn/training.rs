@@ -16,6 +16,11 @@ pub trait Training {
     /// Steps done.
     fn done(&self) -> u64;
 
+    /// What the next step is part of, in a run that does several things one after the other.
+    fn stage(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Takes one step.
     ///
     /// # Errors

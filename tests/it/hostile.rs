@@ -168,6 +168,55 @@ fn models_that_do_not_fit() {
             ),
             ("finetune --prior p --reward model:r", 2, &["`finetune` needs `--out`", "hint: pass --out"]),
             (
+                "finetune --prior p --reward model:r --out x --eta 0",
+                2,
+                &["`eta` is 0: a chain without noise has nothing"],
+            ),
+            ("finetune --prior p --reward model:r --out x --eta 1.5", 2, &["`eta` is 1.5; above 0 to 1 is accepted"]),
+            ("finetune --prior p --reward model:r --out x --eta nan", 2, &["`eta` is NaN; above 0 to 1 is accepted"]),
+            (
+                "finetune --prior p --reward model:r --out x --eta 0.5",
+                2,
+                &["the end remembers its start", "hint: learn the initial law too with --initial staged-v2"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --initial staged",
+                2,
+                &["unknown initial route `staged`", "staged-v1"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --lead 4",
+                2,
+                &["`lead` is for a learned initial law", "hint: name one with --initial"],
+            ),
+            ("finetune --prior p --reward model:r --out x --initial joint --lead 0", 2, &["`lead` is 0; 1 to 10000"]),
+            ("finetune --prior p --reward model:r --out x --initial joint --lead-rate nan", 2, &["`lead-rate` is NaN"]),
+            (
+                "finetune --prior p --reward model:r --out x --initial frozen --lead 4",
+                2,
+                &["`lead` is not read by initial route `frozen`", "hint: leave it out"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --initial joint --value-steps 4",
+                2,
+                &["`value-steps` is not read by initial route `joint`"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --initial joint --lookahead 4",
+                2,
+                &["`lookahead` cannot be combined with `initial`", "hint: leave one of them out"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --initial joint --objective ppo",
+                2,
+                &["`objective` cannot be combined with `initial`"],
+            ),
+            (
+                "finetune --prior p --reward model:r --out x --initial joint --control word-table --control-start tilt",
+                2,
+                &["`control-start` cannot be combined with `initial`"],
+            ),
+            (
                 "steer --prior p --reward model:r --method svd",
                 2,
                 &["unknown steering `svd`", "hint: did you mean `svdd`?"],

@@ -7,6 +7,7 @@ mod cli;
 mod control;
 mod data;
 mod hostile;
+mod initial_law;
 mod methods;
 mod models_verify;
 mod oracle;

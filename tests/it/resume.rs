@@ -146,6 +146,19 @@ fn an_interrupted_pretraining_ends_in_the_same_bytes() {
     stopped_and_repeated(&Toy::new(), &format!("{PRETRAIN} --steps 200 --checkpoint-every 7"), 20, press_ctrl_c);
 }
 
+#[test]
+fn a_finetune_that_is_killed_in_any_stage_of_its_initial_law_ends_in_the_same_bytes() {
+    let toy = Toy::new();
+    let line =
+        format!("{} --eta 0.5 --initial staged-v2 --lead 4 --value-paths 256 --value-steps 25", tuning(&toy, 25));
+    // in the control from the frozen start, the value, the lead and the control behind it
+    for lines in [12, 32, 57, 82] {
+        stopped_and_repeated(&toy, &line, lines, kill);
+        fs::remove_dir_all(toy.path("stopped")).unwrap();
+        fs::remove_dir_all(toy.path("whole")).unwrap();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_finetune_ends_in_the_same_bytes() {

@@ -190,7 +190,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let own = json!({ "chain": first.plan.chain, "prior": prior_hash, "n": samples, "seed": context.seed_number });
     let prior_figures = scorers.kept(&folder.join("drawn/prior.json"), &own, || {
         let seed = context.seed().child("bench").child("samples");
-        let paths = scored_paths(&chain, None, reward.as_ref(), samples, seed, &pool)?;
+        let paths = scored_paths(&chain, (&chain, None), reward.as_ref(), samples, seed, &pool)?;
         Ok(paths.ends.into_iter().map(|(sequence, _)| sequence).collect())
     })?;
     let enumerated = match &base {

@@ -2,19 +2,21 @@
 
 use super::page;
 use super::settings::Plan;
+use super::start::{Finished, StartReport};
+use super::training::{Parts, Watched};
 use crate::cli::certify::{Base, StandIn, Verdict, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
 use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
+use crate::diffusion::Prior;
 use crate::diffusion::fingerprint;
-use crate::diffusion::{DiffusionChain, Prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
 use crate::finetune::divergence::DivergenceKind;
-use crate::finetune::{ControlStart, Finetuning, OBJECTIVES, Route, SequenceTerminal, Walked};
-use crate::nn::{Figures, Pool, Tensors, Training};
+use crate::finetune::{ControlStart, OBJECTIVES, Route, SequenceTerminal, Walked};
+use crate::nn::Training as _;
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
 use crate::store::{ModelFolder, RunFolder, RunInfo};
@@ -25,8 +27,6 @@ use std::sync::Arc;
 
 /// Points of the path that a run is watched at.
 pub(in crate::cli) const POINTS: u64 = 12;
-/// Paths behind each of them.
-const WATCHED: usize = 2048;
 
 const FILE: &str = "certificate.json";
 
@@ -61,6 +61,9 @@ pub(in crate::cli) struct Outcome {
     pub(in crate::cli) reward: String,
     #[serde(flatten)]
     pub(in crate::cli) verdict: Verdict,
+    /// What the initial law matters, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) start: Option<StartReport>,
     /// The run's path from the prior on.
     pub(in crate::cli) path: Vec<Point>,
     /// The exact frontier, where sequences can be enumerated.
@@ -74,51 +77,6 @@ struct Recorded<'a> {
     plan: &'a Plan,
 }
 
-/// A run that is watched now and then.
-struct Watched<'a, 'b> {
-    inner: &'b mut Finetuning<'a>,
-    chain: &'a DiffusionChain,
-    reward: &'a dyn Reward,
-    every: u64,
-    seed: Seed,
-    pool: &'a Pool,
-}
-
-impl Training for Watched<'_, '_> {
-    fn total(&self) -> u64 {
-        self.inner.total()
-    }
-
-    fn done(&self) -> u64 {
-        self.inner.done()
-    }
-
-    fn step(&mut self) -> Result<Figures> {
-        let mut figures = self.inner.step()?;
-        let done = self.inner.done();
-        if done.is_multiple_of(self.every) || done == self.inner.total() {
-            let control = self.inner.control()?;
-            let paths = scored_paths(self.chain, Some(&control), self.reward, WATCHED, self.seed, self.pool)?;
-            let n = paths.ends.len() as f64;
-            figures.push(("hard_reward", paths.ends.iter().map(|(_, reward)| reward).sum::<f64>() / n));
-            figures.push(("hard_path_kl", paths.log_ratio.iter().sum::<f64>() / n));
-        }
-        Ok(figures)
-    }
-
-    fn state(&self) -> Result<Tensors> {
-        self.inner.state()
-    }
-
-    fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
-        self.inner.restore(done, state)
-    }
-
-    fn weights(&self) -> Tensors {
-        self.inner.weights()
-    }
-}
-
 impl Job<'_> {
     /// Blocks of steps whose activations are kept: those that fit into a quarter of the memory that is free.
     ///
@@ -129,10 +87,11 @@ impl Job<'_> {
             return Ok(0);
         }
         let (config, shape) = (&self.plan.finetune, self.prior.config());
-        let walked = Walked { steps: self.plan.chain.steps, hold: self.plan.chain.hold };
+        let lead = self.plan.initial.map_or(0, |law| law.lead.next_multiple_of(self.plan.chain.hold));
+        let walked = Walked { steps: self.plan.chain.steps + lead, hold: self.plan.chain.hold };
         let need = config.footprint(shape, walked, context.threads, 0);
         memory::check("finetune", need, "use fewer --threads, fewer --paths, or a smaller --control-dim")?;
-        if self.plan.recompute {
+        if self.plan.recompute || self.plan.initial.is_some() {
             return Ok(0);
         }
         let free = memory::machine().1.unwrap_or(0);
@@ -180,7 +139,8 @@ impl Job<'_> {
         let route = (OBJECTIVES.get(&config.objective)?.make)(&config).route();
         let turned = stand_in.as_ref().filter(|_| route == Route::Surrogate);
         let source = turned.map_or(self.reward, |stand_in| &stand_in.surrogate as &dyn Reward);
-        let exact = config.lookahead.is_some() || config.control.start == ControlStart::Tilt;
+        let exact =
+            config.lookahead.is_some() || config.control.start == ControlStart::Tilt || self.plan.initial.is_some();
         let wanted = exact && !source.has_soft_value() && enumerable(letters, length);
         let table = wanted
             .then(|| match turned {
@@ -189,26 +149,34 @@ impl Job<'_> {
             })
             .transpose()?;
         let terminal = SequenceTerminal::new(&chain, table.as_ref().map_or(source, |table| table as &dyn Reward));
-        let run = Finetuning::new(config.clone(), &chain, &terminal, seed.child("finetune"), &pool)?;
-        let mut training = run.keeping(keep);
-        let mut watched = Watched {
-            inner: &mut training,
-            chain: &chain,
-            reward: self.reward,
-            every: (config.steps / POINTS).max(1),
-            seed: seed.child("watch"),
-            pool: &pool,
-        };
-        drive("finetune", &mut watched, &mut folder, self.plan.checkpoint, context)?;
+        let parts = Parts { plan: &self.plan, chain: &chain, pool: &pool };
+        let inner = parts.begin(&terminal, keep, seed.child("finetune"))?;
+        let mut training = Watched { inner, parts, reward: self.reward, seed: seed.child("watch") };
+        drive("finetune", &mut training, &mut folder, self.plan.checkpoint, context)?;
         context.note(format!(
             "certifying on {} tuned and {} base paths",
             self.plan.certificate_paths, self.plan.base_paths
         ));
         let base = base.map_or_else(draw, Ok)?;
-        let control = training.control()?;
+        let weights = training.weights();
+        let tuned = parts.tuned(weights.clone())?;
         let (count, seed) = (self.plan.certificate_paths, seed.child("certificate"));
-        let tuned = scored_paths(&chain, Some(&control), self.reward, count, seed, &pool)?;
-        let verdict = base.certify(config.alpha, &tuned, stand_in.as_ref())?;
+        let paths = scored_paths(&chain, tuned.walk(), self.reward, count, seed, &pool)?;
+        let verdict = base.certify(config.alpha, &paths, stand_in.as_ref())?;
+        let finished = Finished {
+            parts,
+            tuned: &tuned,
+            weights: &weights,
+            terminal: &terminal,
+            soft: table.is_some() || source.has_soft_value(),
+            base: &base,
+            reward: self.reward,
+            stand_in: stand_in.as_ref(),
+            certificate: &verdict.certificate,
+            out: self.out,
+            seed,
+        };
+        let started = finished.start()?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
         let outcome = Outcome {
@@ -216,6 +184,7 @@ impl Job<'_> {
             prior: self.prior_name.to_owned(),
             reward: self.reward_name.clone(),
             verdict,
+            start: started,
             path: std::iter::once(start).chain(read_path(self.out)?).collect(),
             frontier,
         };
@@ -225,9 +194,10 @@ impl Job<'_> {
             reward: self.reward_name.clone(),
             chain: self.plan.chain,
             finetune: config,
+            initial: self.plan.initial,
         };
         self.prior_folder.save(self.out.join(PRIOR_FOLDER))?;
-        let mut model = ModelFolder::new(CONTROL, &stored, training.weights())?.with_card(self.card(&outcome));
+        let mut model = ModelFolder::new(CONTROL, &stored, weights)?.with_card(self.card(&outcome));
         model.tokenizer.clone_from(&self.prior_folder.tokenizer);
         let manifest = model.save(self.out)?;
         let json = serde_json::to_vec_pretty(&outcome)
@@ -282,6 +252,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} tilted towards {} ({})", self.prior, self.reward, self.objective)?;
-        self.verdict.fmt(f)
+        self.verdict.fmt(f)?;
+        self.start.as_ref().map_or(Ok(()), |start| write!(f, "\n{start}"))
     }
 }

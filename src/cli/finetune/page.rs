@@ -1,7 +1,7 @@
 //! The report of a fine-tune, and the panels that other reports take from it.
 
 use super::job::{Outcome, Point};
-use crate::eval::report::{Axis, FrontierPlot, LinePlot, PathStep, Report, Series, Style, Topic};
+use crate::eval::report::{Axis, Facts, FrontierPlot, LinePlot, PathStep, Report, Series, Style, Topic};
 use crate::store::RunInfo;
 
 /// Mean reward against KL: the exact frontier where it is known, and the run's path on it.
@@ -56,6 +56,18 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
         report.headline("distance to the frontier", format!("{:.4}", exact.frontier_distance), None);
     }
     report.answer.verdict.push(c.verdict());
+    if let Some(start) = &outcome.start {
+        if let Some(cost) = start.cost.filter(|_| !start.fitted) {
+            report.headline("a frozen start costs (nats)", format!("{:.3}", cost.value), interval(cost.se));
+        }
+        if let Some(worth) = start.learned.as_ref().and_then(|learned| learned.worth) {
+            report.headline("worth of the initial law (nats)", format!("{:.3}", worth.value), interval(worth.se));
+        }
+        let lines = start.to_string();
+        let items = lines.lines().filter_map(|line| line.split_once("  "));
+        let items = items.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+        report.section(Topic::Trust, "").add(Facts { title: "Initial law".to_owned(), items });
+    }
     if !c.is_reliable() {
         report.answer.main_warning =
             Some(format!("log Z rests on {:.0} effective base samples: the certificate is not reliable.", c.ess_base));

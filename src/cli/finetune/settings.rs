@@ -1,8 +1,9 @@
 //! Arguments of `finetune`, and what they amount to.
 
+use super::initial::InitialArgs;
 use crate::cli::check::within;
 use crate::cli::drive::CHECKPOINT_EVERY;
-use crate::cli::tilted::ChainConfig;
+use crate::cli::tilted::{ChainConfig, InitialLaw};
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
 use crate::finetune::divergence::curvature_matched;
@@ -21,6 +22,8 @@ Examples:
                                     linear instead of exponential weights
   seqtilt finetune --prior prior --reward model:reward --objective no-kl --out collapsed
                                     the ablation: what happens without the divergence
+  seqtilt finetune --prior prior --reward model:reward --eta 0.5 --initial staged-v2 --out started
+                                    a chain with less noise, whose initial law is learned too
   seqtilt sample --control tilted --count 1000
 
 alpha is the price of one nat of departure from the prior, for the whole sequence, in reward units: the tuned sampler
@@ -81,6 +84,13 @@ pub(in crate::cli) struct Tuning {
     /// Steps between two calls of the networks [default: the prior's]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) hold: Option<usize>,
+    /// Share of the chain's noise, above 0 to 1: with less than 1 its end remembers its start, see --initial [default: 1]
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) eta: Option<f64>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "InitialArgs::is_empty")]
+    pub(in crate::cli) initial_law: InitialArgs,
     /// Back-propagate through the last so many steps only, an approximation: earlier steps feel their own cost alone
     #[arg(long, value_name = "N")]
     pub(in crate::cli) truncate: Option<usize>,
@@ -152,6 +162,8 @@ const STRETCH: usize = 2;
 pub(in crate::cli) struct Plan {
     pub(in crate::cli) chain: ChainConfig,
     pub(in crate::cli) finetune: FinetuneConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) initial: Option<InitialLaw>,
     pub(in crate::cli) certificate_paths: usize,
     pub(in crate::cli) base_paths: usize,
     #[serde(skip)]
@@ -188,7 +200,13 @@ impl Tuning {
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;
         }
-        let table = config.control.kind == ControlKind::WordTable;
+        let eta = self.eta.unwrap_or(1.0);
+        if !(eta > 0.0 && eta <= 1.0) {
+            let none = if eta == 0.0 { ": a chain without noise has nothing to control" } else { "" };
+            return Err(Error::usage(format!("`eta` is {eta}{none}; above 0 to 1 is accepted")));
+        }
+        let law = self.initial_law.law(self, eta)?;
+        let table = config.control.kind == ControlKind::WordTable && law.is_none();
         config.control.start = match self.control_start.as_deref() {
             None if table => ControlStart::Tilt,
             None | Some("zero") => ControlStart::Zero,
@@ -229,7 +247,7 @@ impl Tuning {
         if hold == 0 || !steps.is_multiple_of(hold) {
             return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
         }
-        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == CONTROL;
+        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == CONTROL && law.is_none();
         config.lookahead = self.lookahead.or(soft.then_some(STRETCH * hold));
         if config.lookahead.is_some() {
             config.ramp_short = 0.0;
@@ -238,8 +256,9 @@ impl Tuning {
         let solver = if prior.solver == SolverKind::Heun { SolverKind::Ancestral } else { prior.solver };
         let grid: Grid = prior.grid;
         Ok(Plan {
-            chain: ChainConfig { steps, hold, grid, solver },
+            chain: ChainConfig { steps, hold, grid, solver, eta },
             finetune: config,
+            initial: law,
             certificate_paths: within("certificate-paths", self.certificate_paths.unwrap_or(20_000), 100..=50_000_000)?,
             base_paths: within("base-paths", self.base_paths.unwrap_or(100_000), 100..=100_000_000)?,
             recompute: self.recompute,

@@ -38,6 +38,7 @@ fn the_floor_of_chains() {
         let (grid, steps, hold) =
             (Grid::named(parts[0]).unwrap(), parts[1].parse().unwrap(), parts[2].parse().unwrap());
         let walk = DiffusionChain::new(prior.clone(), steps, hold, grid, SolverKind::Ancestral).unwrap();
+        let walk = walk.with_eta(variable("FLOOR_ETA", "1").parse().unwrap()).unwrap();
         let started = std::time::Instant::now();
         let base = Base::draw(&walk, reward.as_ref(), base_paths, Seed::root(1), &pool, &context).unwrap();
         let base_seconds = started.elapsed().as_secs_f64();
@@ -45,7 +46,8 @@ fn the_floor_of_chains() {
             let alpha: f64 = alpha.parse().unwrap();
             let started = std::time::Instant::now();
             let control = Guidance::new(&walk, reward.as_ref(), Some(guide), alpha, scale).unwrap();
-            let tuned = scored_paths(&walk, Some(&control), reward.as_ref(), paths, Seed::root(2), &pool).unwrap();
+            let tuned =
+                scored_paths(&walk, (&walk, Some(&control)), reward.as_ref(), paths, Seed::root(2), &pool).unwrap();
             let verdict = base.certify(alpha, &tuned, None).unwrap();
             // log Z from the same paths: both errors at once, by the delta method
             let work: Vec<f64> =

@@ -175,7 +175,7 @@ impl Args {
             guided: guiding.then_some(Guided { guide, scale }),
             outlook,
             missing: self.missing,
-            chain: ChainConfig { steps, hold: self.hold.unwrap_or(fitting), grid, solver },
+            chain: ChainConfig { steps, hold: self.hold.unwrap_or(fitting), grid, solver, eta: 1.0 },
             base_paths: within("base-paths", self.base_paths.unwrap_or(20_000), 0..=100_000_000)?,
         })
     }

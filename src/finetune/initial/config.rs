@@ -85,6 +85,9 @@ pub struct InitialConfig {
     pub shard: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// That of the lead, where its control is of another kind; 0.005 suits a [`StateControl`](super::StateControl).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead_learning_rate: Option<f64>,
     /// Decay of the averaged weights.
     pub ema: f64,
     /// Gradient estimator of the divergence.
@@ -103,6 +106,7 @@ impl Default for InitialConfig {
             batch: 512,
             shard: 256,
             learning_rate: 0.02,
+            lead_learning_rate: None,
             ema: 0.95,
             estimator: Estimator::Landing,
             value: ValueConfig::default(),
@@ -134,6 +138,7 @@ impl InitialConfig {
         for (name, value, least, most) in [
             ("alpha", self.alpha, 1e-9, 1e9),
             ("learning-rate", self.learning_rate, 1e-12, 1.0),
+            ("lead-learning-rate", self.lead_learning_rate.unwrap_or(self.learning_rate), 1e-12, 1.0),
             ("ema", self.ema, 0.0, 1.0 - 1e-9),
             ("value.learning-rate", value.learning_rate, 1e-12, 1.0),
             ("value.clip", value.clip, 1.0, 80.0),

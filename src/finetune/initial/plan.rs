@@ -21,6 +21,9 @@ pub struct Forms<'a> {
     pub main: Form<'a>,
 }
 
+/// Steps of the main chain that are walked at a step of a stage.
+pub(super) type End<'a> = Box<dyn Fn(u64) -> usize + Send + Sync + 'a>;
+
 /// Everything of a run that does not change; `finished` are the averaged weights of the stages that are done.
 pub(super) struct Plan<'a> {
     pub(super) config: InitialConfig,
@@ -29,6 +32,7 @@ pub(super) struct Plan<'a> {
     pub(super) joined: Joined<'a>,
     pub(super) delayed: Delayed<'a>,
     pub(super) forms: Forms<'a>,
+    pub(super) end: Option<End<'a>>,
     pub(super) seed: Seed,
     pub(super) pool: &'a Pool,
 }
@@ -83,7 +87,7 @@ impl<'a> Plan<'a> {
             Params::trainable_from(known, self.chain.device())
         };
         self.build(stage, &params, finished)?;
-        Ok(Work::Control(Box::new(learner(params, &self.config)?)))
+        Ok(Work::Control(Box::new(learner(stage, params, &self.config)?)))
     }
 
     /// The control that a stage trains, on its parameters.
@@ -112,7 +116,10 @@ impl<'a> Plan<'a> {
             (None, _) => self.problem(&self.joined, &self.delayed),
         };
         let InitialConfig { batch, shard, estimator, alpha, .. } = self.config;
-        let (steps, vars, held) = (problem.chain.steps(), learner.params().vars(), learner.held());
+        let last = self.chain.steps();
+        let end = self.end.as_ref().filter(|_| stage != Stage::Lead).map_or(last, |end| end(learner.done()).min(last));
+        let steps = problem.chain.steps() - (last - end);
+        let (vars, held) = (learner.params().vars(), learner.held());
         let method = BackProp { estimator, ..BackProp::default() };
         let (sums, parts) = over_shards(self.pool, batch.div_ceil(shard), |i| {
             let (control, frozen) =
@@ -147,8 +154,9 @@ pub(super) fn has(weights: &Tensors, name: &str) -> bool {
     weights.keys().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn learner(params: Params, config: &InitialConfig) -> Result<Learner> {
-    let settings =
-        AdamWConfig { lr: config.learning_rate, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
-    Learner::new(params, settings, config.ema, config.updates)
+fn learner(stage: Stage, params: Params, config: &InitialConfig) -> Result<Learner> {
+    let of_lead = config.lead_learning_rate.unwrap_or(config.learning_rate);
+    let lr = if stage == Stage::Lead { of_lead } else { config.learning_rate };
+    let settings = AdamWConfig { lr, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
+    Ok(Learner::new(params, settings, config.ema, config.updates)?.with_share("lead", of_lead / lr))
 }

@@ -31,6 +31,17 @@ impl Route {
 }
 
 impl Stage {
+    /// What people call it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Frozen => "control from the frozen start",
+            Self::Value => "value function",
+            Self::Lead => "initial law",
+            Self::Main => "control",
+            Self::Both => "initial law and control",
+        }
+    }
+
     /// Name of its draws.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -71,10 +71,19 @@ impl<'a> Elegant<'a> {
         config.check()?;
         let joined = Joined::new(chain, config.lead)?;
         let delayed = joined.terminal(terminal);
-        let plan = Plan { config, chain, terminal, joined, delayed, forms, seed, pool };
+        let plan = Plan { config, chain, terminal, joined, delayed, forms, end: None, seed, pool };
         let finished = Tensors::new();
         let work = plan.begin(config.route.stages()[0], &finished)?;
         Ok(Self { plan, finished, current: 0, work })
+    }
+
+    /// The same with the main chain's end brought in wherever its control is trained: at a step of a stage, so many of its steps are
+    /// walked, and the value is that of the state after them. While letters are still soft their gradient is spread out instead of
+    /// rare and large; the last steps of a stage should walk the whole chain, or nearly.
+    #[must_use]
+    pub fn ending(mut self, end: impl Fn(u64) -> usize + Send + Sync + 'a) -> Self {
+        self.plan.end = Some(Box::new(end));
+        self
     }
 
     /// Lead and main chain as one: what the control is of.
@@ -125,20 +134,20 @@ impl<'a> Elegant<'a> {
         self.plan.value_on(weights).map(Some)
     }
 
-    fn stage(&self) -> Stage {
+    fn now(&self) -> Stage {
         self.plan.config.route.stages()[self.current]
     }
 
     /// Keeps what the stage learned and begins the next one.
     fn finish(&mut self) -> Result<()> {
         let weights = self.work.weights();
-        if self.stage() == Stage::Frozen {
+        if self.now() == Stage::Frozen {
             let copies = weights.iter().map(|(name, tensor)| (format!("frozen.{name}"), tensor.clone()));
             self.finished.extend(copies.collect::<Vec<_>>());
         }
         self.finished.extend(weights);
         self.current += 1;
-        self.work = self.plan.begin(self.stage(), &self.finished)?;
+        self.work = self.plan.begin(self.now(), &self.finished)?;
         Ok(())
     }
 }
@@ -154,14 +163,16 @@ impl Training for Elegant<'_> {
         before + self.work.done()
     }
 
+    fn stage(&self) -> Option<&'static str> {
+        Some(self.now().title())
+    }
+
     fn step(&mut self) -> Result<Figures> {
-        let (stage, index) = (self.stage(), self.current);
+        let stage = self.now();
         let figures = match &mut self.work {
             Work::Value(regression) => regression.step(),
             Work::Control(learner) => self.plan.control_step(stage, &self.finished, learner),
-        };
-        let mut figures = figures?;
-        figures.insert(0, ("stage", index as f64));
+        }?;
         if self.work.done() == self.work.total() && self.current + 1 < self.plan.config.route.stages().len() {
             self.finish()?;
         }
@@ -186,7 +197,7 @@ impl Training for Elegant<'_> {
         }
         self.finished = part("finished/");
         self.current = current;
-        self.work = self.plan.begin(self.stage(), &self.finished)?;
+        self.work = self.plan.begin(self.now(), &self.finished)?;
         self.work.restore(left, &part("stage/"))
     }
 

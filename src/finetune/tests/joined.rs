@@ -8,8 +8,8 @@ use crate::finetune::initial::{
 };
 use crate::finetune::walk::Walker;
 use crate::finetune::{
-    BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, Problem, Rollout, SequenceTerminal, Terminal as _,
-    TokenControl,
+    BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, FinetuneConfig, Finetuning, Problem, Rollout,
+    SequenceTerminal, Terminal as _, TokenControl,
 };
 use crate::nn::{Params, Pool, Training as _, check, gradients, read};
 use crate::random::Seed;
@@ -129,30 +129,79 @@ fn a_lead_wants_a_spread_initial_law_and_a_value_of_whole_paths() {
     assert_eq!(check::distance(&delayed.reward(9, &x).unwrap(), &terminal.reward(6, &x).unwrap()), 0.0);
 }
 
+fn small(route: Route) -> InitialConfig {
+    let value = ValueConfig { pairs: 64, updates: 2, batch: 16, width: 4, effective: 8.0, ..ValueConfig::default() };
+    let config =
+        InitialConfig { route, alpha: 0.3, lead: 4, updates: 2, batch: 12, shard: 4, ..InitialConfig::default() };
+    InitialConfig { learning_rate: 0.005, value, ..config }
+}
+
+fn tokens(main: &DiffusionChain) -> Form<'_> {
+    Box::new(|params| Ok(Box::new(TokenControl::new(main, &sizes(), params)?) as Box<dyn Control>))
+}
+
+#[test]
+fn an_end_that_is_brought_in_shortens_the_main_chain_and_not_the_lead() {
+    let main = chain(DType::F64, 3).with_eta(0.5).unwrap();
+    let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
+    let (terminal, pool) = (SequenceTerminal::new(&main, &reward), Pool::new(1).unwrap());
+    let weights = |end: Option<usize>| {
+        let forms = Forms { lead: StateControl::form(vec![3, 2], 6, WIDTH), main: tokens(&main) };
+        let config = small(Route::StagedV1);
+        let mut run = Elegant::new(config, &main, &terminal, forms, Seed::root(1), &pool).unwrap();
+        if let Some(end) = end {
+            run = run.ending(move |_| end);
+        }
+        while run.done() < run.total() {
+            run.step().unwrap();
+        }
+        let read = |(name, tensor): (String, Tensor)| (name, read(&[&tensor]).unwrap());
+        let (lead, main): (Vec<_>, Vec<_>) =
+            run.weights().into_iter().map(read).partition(|(name, _)| !name.starts_with("main."));
+        (lead, main)
+    };
+    let (whole, short) = (weights(None), weights(Some(3)));
+    assert_eq!(weights(Some(6)), whole);
+    assert_eq!(weights(Some(99)), whole);
+    assert_eq!(short.0, whole.0);
+    assert_ne!(short.1, whole.1);
+}
+
+#[test]
+fn the_stages_of_a_route_have_names_and_a_lead_its_own_rate() {
+    let main = chain(DType::F64, 3).with_eta(0.5).unwrap();
+    let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
+    let (terminal, pool) = (SequenceTerminal::new(&main, &reward), Pool::new(1).unwrap());
+    let forms = Forms { lead: StateControl::form(vec![3, 2], 6, WIDTH), main: tokens(&main) };
+    let config = InitialConfig { lead_learning_rate: Some(0.001), ..small(Route::StagedV2) };
+    let mut run = Elegant::new(config, &main, &terminal, forms, Seed::root(1), &pool).unwrap();
+    let mut seen = Vec::new();
+    while run.done() < run.total() {
+        let stage = run.stage().unwrap();
+        let rate = run.step().unwrap().into_iter().find(|(name, _)| *name == "learning_rate").unwrap().1;
+        seen.push((stage, rate));
+    }
+    let stages: Vec<&str> = seen.iter().step_by(2).map(|(stage, _)| *stage).collect();
+    assert_eq!(stages, ["control from the frozen start", "value function", "initial law", "control"]);
+    // no warm-up in so few steps
+    let first: Vec<f64> = seen.iter().step_by(2).map(|(_, rate)| *rate).collect();
+    assert_eq!(first, [0.005, 0.03, 0.001, 0.005]);
+    let wrong = InitialConfig { lead_learning_rate: Some(f64::NAN), ..config };
+    assert!(wrong.check().unwrap_err().to_string().contains("`lead-learning-rate` is NaN"));
+    let error = Finetuning::new(FinetuneConfig::default(), &main, &terminal, Seed::root(1), &pool).err().unwrap();
+    assert!(error.to_string().contains("the end remembers its start"), "{error}");
+}
+
 #[test]
 fn every_route_trains_a_sequence_chain_to_the_same_bytes_on_any_number_of_threads() {
     let main = chain(DType::F32, 3);
     let reward = Multilinear::new("sum", &[0.0, 0.2, 0.3, 0.9, 0.1, 0.4, 0.8, 1.0], 2, 3).unwrap();
     let terminal = SequenceTerminal::new(&main, &reward);
     for route in [Route::StagedV1, Route::StagedV2, Route::Joint, Route::Frozen] {
-        let value =
-            ValueConfig { pairs: 64, updates: 2, batch: 16, width: 4, effective: 8.0, ..ValueConfig::default() };
-        let config = InitialConfig {
-            route,
-            alpha: 0.3,
-            lead: 4,
-            updates: 2,
-            batch: 12,
-            shard: 4,
-            learning_rate: 0.005,
-            value,
-            ..InitialConfig::default()
-        };
+        let config = small(route);
         let weights = |threads: usize| {
             let pool = Pool::new(threads).unwrap();
-            let tokens: Form<'_> =
-                Box::new(|params| Ok(Box::new(TokenControl::new(&main, &sizes(), params)?) as Box<dyn Control>));
-            let forms = Forms { lead: StateControl::form(vec![3, 2], 6, WIDTH), main: tokens };
+            let forms = Forms { lead: StateControl::form(vec![3, 2], 6, WIDTH), main: tokens(&main) };
             let mut run = Elegant::new(config, &main, &terminal, forms, Seed::root(1), &pool).unwrap();
             while run.done() < run.total() {
                 assert!(run.step().unwrap().iter().all(|(_, figure)| figure.is_finite()));

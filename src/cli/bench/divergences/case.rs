@@ -171,7 +171,8 @@ pub(super) fn prior(
         Histogram::from_counts(letters, length, counts)?
     } else {
         context.note(format!("drawing {paths} paths of the prior, once"));
-        let chain = ChainConfig { steps: config.steps, hold: config.hold, grid: config.grid, solver: config.solver };
+        let chain =
+            ChainConfig { steps: config.steps, hold: config.hold, grid: config.grid, solver: config.solver, eta: 1.0 };
         let seed = context.seed().child("bench").child("divergences").child("prior");
         let counts = count_base(&chain.chain(Arc::new(prior))?, paths, seed, pool, context)?;
         run.write(COUNTS, json!(counts.counts()).to_string().as_bytes())?;

@@ -108,7 +108,14 @@ impl Bench<'_> {
         let config = ClassifierConfig::default();
         let classifier = Classifier::fit(self.chain, &terminal, config, seed.child("fit"), self.pool)?;
         let guidance = classifier.guidance(self.chain, alpha, 1.0)?;
-        let paths = scored_paths(self.chain, Some(&guidance), self.reward, self.count, seed.child("draw"), self.pool)?;
+        let paths = scored_paths(
+            self.chain,
+            (self.chain, Some(&guidance)),
+            self.reward,
+            self.count,
+            seed.child("draw"),
+            self.pool,
+        )?;
         let mut metrics = self.certified(alpha, &paths)?;
         metrics.extend(finite([("classifier_explained", classifier.explained)]));
         Ok(metrics)
