@@ -46,7 +46,9 @@ pub(super) fn picked(case: &Case, drawn: &[usize], count: usize) -> Result<BTree
     let prior: f64 = case.prior.iter().zip(&case.truth).map(|(p, truth)| p * truth).sum();
     let filled = (truth.iter().sum::<f64>() + (count - unique.len()) as f64 * prior) / count as f64;
     let mut cells = Histogram::new(case.letters, case.length)?;
-    unique.iter().for_each(|cell| cells.add_cell(*cell));
+    for cell in &unique {
+        cells.add_cell(*cell);
+    }
     Ok(finite([
         ("unique", share),
         ("picked", unique.len() as f64),

@@ -42,13 +42,13 @@ pub(super) fn report(results: &Results, study: &Study) -> Report {
     let lead = "How much is lost where the price is not the best one; every divergence at the price that costs what KL costs for \
                 small departures.";
     let section = report.section(Topic::Hacking, lead);
-    section.title = "How much does the price matter?".to_owned();
+    section.title = String::from("How much does the price matter?");
     for case in cases(results) {
         section.add(priced(results, case, "plate_good")).add(priced(results, case, "max_weight"));
     }
     let section =
         report.section(Topic::Trust, "The constant of the optimum is found on draws of the prior in practice.");
-    section.title = "Can the optimum be found from samples?".to_owned();
+    section.title = String::from("Can the optimum be found from samples?");
     for case in cases(results) {
         section.add(sampled(results, case, study));
     }

@@ -18,6 +18,9 @@ pub(super) struct Report {
     pub(super) study: Study,
 }
 
+/// A column: heading, parameters, metric, decimals.
+type Wanted = (String, Vec<(&'static str, Value)>, &'static str, usize);
+
 /// The groups of a part in a case, by their parameters.
 pub(super) struct Part<'a> {
     groups: Vec<&'a Group>,
@@ -54,8 +57,8 @@ impl<'a> Part<'a> {
         self.method(method).find(|group| with.iter().all(|(name, value)| group.parameters[*name] == *value))
     }
 
-    /// A table: a row per method, a column per (heading, parameters, metric, decimals).
-    fn table(&self, wanted: &[(String, Vec<(&str, Value)>, &str, usize)]) -> String {
+    /// A table: a row per method, a column per wanted one.
+    fn table(&self, wanted: &[Wanted]) -> String {
         let mut lines: Vec<Vec<String>> =
             vec![std::iter::once(String::new()).chain(wanted.iter().map(|w| w.0.clone())).collect()];
         for method in self.methods() {
@@ -87,7 +90,8 @@ impl Report {
         };
         let middle = levels[levels.len() / 2];
         let at = |level: f64| vec![("level", Value::from(level))];
-        let mut wanted: Vec<_> = levels.iter().map(|level| (format!("at {level}"), at(*level), "truth", 4)).collect();
+        let mut wanted: Vec<Wanted> =
+            levels.iter().map(|level| (format!("at {level}"), at(*level), "truth", 4)).collect();
         for (heading, metric, decimals) in
             [("KL", "kl", 2), ("number", "effective", 0), ("distance", "distance", 2), ("heaviest", "max_weight", 4)]
         {
