@@ -34,6 +34,7 @@ pub fn read(tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
 }
 
 /// How many times [`read`] was called on this thread, for tests.
+#[must_use]
 pub fn reads() -> usize {
     READS.get()
 }

@@ -243,7 +243,9 @@ fn mirror_descent_on_a_finite_space_ends_in_the_optimum() {
             // at age 0 the weights are −2/(n − 1) of the centred step
             (0..4).for_each(|i| logs[i] -= weighed[[0, i]] * 1.5);
             let norm = p.iter().zip(&logs).map(|(p, l)| p * l.exp()).sum::<f64>().ln();
-            logs.iter_mut().for_each(|l| *l -= norm);
+            for log in &mut logs {
+                *log -= norm;
+            }
         }
         let apart: f64 = (0..4).map(|i| 0.5 * p[i] * (logs[i].exp() - best.log_density[i].exp()).abs()).sum();
         assert!(apart < 1e-9, "{name}: {apart}");
