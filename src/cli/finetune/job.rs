@@ -16,7 +16,7 @@ use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
 use crate::finetune::divergence::DivergenceKind;
 use crate::finetune::{ControlStart, OBJECTIVES, Route, SequenceTerminal, Walked};
-use crate::nn::Training as _;
+use crate::nn::{Tensors, Training as _};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
 use crate::store::{ModelFolder, RunFolder, RunInfo};
@@ -188,28 +188,40 @@ impl Job<'_> {
             path: std::iter::once(start).chain(read_path(self.out)?).collect(),
             frontier,
         };
+        self.write(folder, &info, prior_fingerprint, weights, &outcome)?;
+        Ok(outcome)
+    }
+
+    /// Writes the sampler, its outcome and the page.
+    fn write(
+        &self,
+        folder: RunFolder,
+        info: &RunInfo,
+        prior_fingerprint: String,
+        weights: Tensors,
+        outcome: &Outcome,
+    ) -> Result<()> {
         let stored = Tilted {
             prior: self.prior_name.to_owned(),
             prior_fingerprint,
             reward: self.reward_name.clone(),
             chain: self.plan.chain,
-            finetune: config,
+            finetune: self.plan.finetune.clone(),
             initial: self.plan.initial,
         };
         self.prior_folder.save(self.out.join(PRIOR_FOLDER))?;
-        let mut model = ModelFolder::new(CONTROL, &stored, weights)?.with_card(self.card(&outcome));
+        let mut model = ModelFolder::new(CONTROL, &stored, weights)?.with_card(self.card(outcome));
         model.tokenizer.clone_from(&self.prior_folder.tokenizer);
         let manifest = model.save(self.out)?;
-        let json = serde_json::to_vec_pretty(&outcome)
+        let json = serde_json::to_vec_pretty(outcome)
             .map_err(|error| Error::data("the certificate cannot be written as JSON").because(error))?;
         folder.write(FILE, &json)?;
-        let report = page::report(&outcome, &info);
+        let report = page::report(outcome, info);
         folder.write("report.json", report.to_json()?.as_bytes())?;
         folder.write("report.html", report.html().as_bytes())?;
         let written = ["manifest.json", FILE, "report.json", "report.html"];
         let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(written).collect();
-        folder.finish(&files)?;
-        Ok(outcome)
+        folder.finish(&files)
     }
 
     fn card(&self, outcome: &Outcome) -> String {

@@ -168,7 +168,7 @@ impl Tuning {
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
         let mut config = FinetuneConfig::default();
         if let Some(name) = &self.objective {
-            config.objective = OBJECTIVES.get(name)?.name.to_owned();
+            OBJECTIVES.get(name)?.name.clone_into(&mut config.objective);
         }
         if let Some(name) = &self.control {
             config.control.kind = CONTROLS.get(name)?.make;

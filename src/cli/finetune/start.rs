@@ -138,7 +138,7 @@ fn effective(out: &Path) -> Result<Option<f64>> {
     }
     let path = out.join("metrics.jsonl");
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()?.effective_paths).next())
+    Ok(text.lines().find_map(|line| serde_json::from_str::<Line>(line).ok()?.effective_paths))
 }
 
 impl fmt::Display for StartReport {

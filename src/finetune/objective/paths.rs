@@ -126,15 +126,14 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             self.batch = None;
             self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?;
         }
-        let kept = match self.batch.take() {
-            Some(kept) => kept,
-            None => {
-                let behaviour = match (&self.behaviour, age) {
-                    (Some(weights), 1..) => Params::frozen(weights.clone(), run.learner.params().device()),
-                    _ => run.learner.held(),
-                };
-                Self::draw(run, run.done() - age, &behaviour)?
-            }
+        let kept = if let Some(kept) = self.batch.take() {
+            kept
+        } else {
+            let behaviour = match (&self.behaviour, age) {
+                (Some(weights), 1..) => Params::frozen(weights.clone(), run.learner.params().device()),
+                _ => run.learner.held(),
+            };
+            Self::draw(run, run.done() - age, &behaviour)?
         };
         let now = if age == 0 {
             kept.drawn.clone()
