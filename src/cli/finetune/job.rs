@@ -188,29 +188,29 @@ impl Job<'_> {
             path: std::iter::once(start).chain(read_path(self.out)?).collect(),
             frontier,
         };
+        self.write(folder, &info, prior_fingerprint, weights, &outcome)?;
+        Ok(outcome)
+    }
+
+    /// Writes the sampler, its outcome and the page.
+    fn write(
+        &self,
+        folder: RunFolder,
+        info: &RunInfo,
+        prior_fingerprint: String,
+        weights: Tensors,
+        outcome: &Outcome,
+    ) -> Result<()> {
         let stored = Tilted {
             prior: self.prior_name.to_owned(),
             prior_fingerprint,
             reward: self.reward_name.clone(),
             chain: self.plan.chain,
-            finetune: config,
+            finetune: self.plan.finetune.clone(),
             initial: self.plan.initial,
         };
-        self.save(folder, &info, &outcome, &stored, weights)?;
-        Ok(outcome)
-    }
-
-    /// Writes the sampler, its certificate and its page, and marks the run as complete.
-    fn save(
-        &self,
-        folder: RunFolder,
-        info: &RunInfo,
-        outcome: &Outcome,
-        stored: &Tilted,
-        weights: Tensors,
-    ) -> Result<()> {
         self.prior_folder.save(self.out.join(PRIOR_FOLDER))?;
-        let mut model = ModelFolder::new(CONTROL, stored, weights)?.with_card(self.card(outcome));
+        let mut model = ModelFolder::new(CONTROL, &stored, weights)?.with_card(self.card(outcome));
         model.tokenizer.clone_from(&self.prior_folder.tokenizer);
         let manifest = model.save(self.out)?;
         let json = serde_json::to_vec_pretty(outcome)
