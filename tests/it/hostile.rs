@@ -132,41 +132,10 @@ fn bad_settings() {
 }
 
 #[test]
-fn models_that_do_not_fit() {
-    let toy = with_models();
-    let weights = toy.path("p/model.safetensors");
-    let whole = fs::read(&weights).unwrap();
+fn initial_laws_that_make_no_sense() {
     check(
-        &toy,
+        &with_models(),
         &[
-            ("sample --prior r", 2, &["`r` is a reward, not a prior", "hint: name a prior"]),
-            ("sample --control p", 2, &["`p` is a prior, not a control"]),
-            ("sample --prior p --count 0", 2, &["`count` is 0; 1 to 100000000 is accepted"]),
-            ("sample --prior p --eta nan", 2, &["`eta` is NaN; 0 to 1 is accepted"]),
-            ("sample --prior p --solver huen", 2, &["unknown solver `huen`", "hint: did you mean `heun`?"]),
-            ("sample --prior p --out plain/x.csv", 6, &["cannot create folder `plain`"]),
-            ("finetune --prior p --reward model:p --out x", 2, &["`p` is a prior, not a reward"]),
-            (
-                "finetune --prior p --reward r --out x",
-                2,
-                &["`r` is not an oracle", "a model folder is named `model:r`"],
-            ),
-            (
-                "finetune --prior p --reward model:r7 --out x",
-                2,
-                &["`r7` takes sequences of 7 letters, the prior writes 6"],
-            ),
-            ("finetune --prior p --reward model:rp --out x", 2, &["`rp` reads protein, the prior writes dna"]),
-            ("finetune --prior p --reward table:t.csv --out x", 3, &["table is not complete", "hint: train a reward"]),
-            ("finetune --prior p --reward model:r --out x --alpha -1", 2, &["`alpha` is -1; above 0"]),
-            ("finetune --prior p --reward model:r --out x --paths 99999999999", 2, &["`paths` is 99999999999; 1 to"]),
-            ("finetune --prior p --reward model:r --out x --tuning-rate nan", 2, &["`tuning-rate` is NaN"]),
-            (
-                "finetune --prior p --reward model:r --out x --hold 3",
-                2,
-                &["`hold` is 3; a divisor of the chain's 8 steps"],
-            ),
-            ("finetune --prior p --reward model:r", 2, &["`finetune` needs `--out`", "hint: pass --out"]),
             (
                 "finetune --prior p --reward model:r --out x --eta 0",
                 2,
@@ -216,6 +185,46 @@ fn models_that_do_not_fit() {
                 2,
                 &["`control-start` cannot be combined with `initial`"],
             ),
+        ],
+    );
+}
+
+#[test]
+fn models_that_do_not_fit() {
+    let toy = with_models();
+    let weights = toy.path("p/model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    check(
+        &toy,
+        &[
+            ("sample --prior r", 2, &["`r` is a reward, not a prior", "hint: name a prior"]),
+            ("sample --control p", 2, &["`p` is a prior, not a control"]),
+            ("sample --prior p --count 0", 2, &["`count` is 0; 1 to 100000000 is accepted"]),
+            ("sample --prior p --eta nan", 2, &["`eta` is NaN; 0 to 1 is accepted"]),
+            ("sample --prior p --solver huen", 2, &["unknown solver `huen`", "hint: did you mean `heun`?"]),
+            ("sample --prior p --out plain/x.csv", 6, &["cannot create folder `plain`"]),
+            ("finetune --prior p --reward model:p --out x", 2, &["`p` is a prior, not a reward"]),
+            (
+                "finetune --prior p --reward r --out x",
+                2,
+                &["`r` is not an oracle", "a model folder is named `model:r`"],
+            ),
+            (
+                "finetune --prior p --reward model:r7 --out x",
+                2,
+                &["`r7` takes sequences of 7 letters, the prior writes 6"],
+            ),
+            ("finetune --prior p --reward model:rp --out x", 2, &["`rp` reads protein, the prior writes dna"]),
+            ("finetune --prior p --reward table:t.csv --out x", 3, &["table is not complete", "hint: train a reward"]),
+            ("finetune --prior p --reward model:r --out x --alpha -1", 2, &["`alpha` is -1; above 0"]),
+            ("finetune --prior p --reward model:r --out x --paths 99999999999", 2, &["`paths` is 99999999999; 1 to"]),
+            ("finetune --prior p --reward model:r --out x --tuning-rate nan", 2, &["`tuning-rate` is NaN"]),
+            (
+                "finetune --prior p --reward model:r --out x --hold 3",
+                2,
+                &["`hold` is 3; a divisor of the chain's 8 steps"],
+            ),
+            ("finetune --prior p --reward model:r", 2, &["`finetune` needs `--out`", "hint: pass --out"]),
             (
                 "steer --prior p --reward model:r --method svd",
                 2,
