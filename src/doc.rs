@@ -33,6 +33,9 @@ pub mod decisions {
     #[doc = include_str!("doc/decisions/engine.md")]
     pub mod engine {}
 
+    #[doc = include_str!("doc/decisions/methods.md")]
+    pub mod methods {}
+
     #[doc = include_str!("doc/decisions/module-order.md")]
     pub mod module_order {}
 
