@@ -155,7 +155,7 @@ impl Scatter {
                 }
                 let name = dot.name.as_deref().unwrap_or(&group.name);
                 let title = format!("{name}: ({}, {})", significant(x), significant(y));
-                if self.joined {
+                if self.shaped() {
                     frame.mark((x, y), Marker::of(index), &format!("fill cut {colour}"), &title);
                 } else {
                     frame.dot(x, y, radius, &format!("fill dot {colour}"), &title);
@@ -170,13 +170,18 @@ impl Scatter {
         frame.finish()
     }
 
+    /// Whether groups differ by shape too: where lines tell them apart, and where colours start over.
+    fn shaped(&self) -> bool {
+        self.joined || self.groups.len() > palette::SERIES
+    }
+
     fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> =
             self.groups.iter().enumerate().map(|(i, g)| Key::new(&g.name, i, Swatch::Dot)).collect();
-        if self.joined {
+        if self.shaped() {
             for (index, (key, group)) in keys.iter_mut().zip(&self.groups).enumerate() {
-                let marker = Marker::of(index);
-                key.swatch = if group.dots.len() > 1 { Swatch::Joined(marker) } else { Swatch::Marker(marker) };
+                let (marker, line) = (Marker::of(index), self.joined && group.dots.len() > 1);
+                key.swatch = if line { Swatch::Joined(marker) } else { Swatch::Marker(marker) };
             }
         }
         let ink = |name: &str, swatch| Key { name: name.to_owned(), class: "ck".to_owned(), swatch };
