@@ -85,7 +85,7 @@ impl BackProp {
     ///
     /// # Cost
     /// Each block is walked once where its graph is kept, else twice, and once in reverse; each stretch ends in a value and its
-    /// gradient. Nothing is read back from a device.
+    /// gradient. Nothing is read back from a device, but for the log-ratios that another divergence than KL is priced by.
     pub fn gradient(
         &self,
         problem: &Problem<'_>,

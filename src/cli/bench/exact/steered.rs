@@ -22,17 +22,23 @@ use std::path::Path;
 
 registry! {
     /// Steerings at the settings of the benchmark.
-    pub(super) STEERED: fn() -> Box<dyn Steering>, "steering", "steerings";
-    "best-of-n" => || Box::new(BestOfN { candidates: 16, greedy: false }), "one of 16 prior samples by exp(r/alpha)";
-    "svdd" => || Box::new(Svdd { candidates: 8 }), "one of 8 candidates a block";
-    "smc" => || Box::new(Smc { particles: 256, proposal: None }), "islands of 256 particles";
-    "guidance" => || Box::new(Guided { guide: Some(Guide::Soft), scale: 1.0 }), "drift by the soft value's slope";
-    "classifier" => || Box::new(Guided::default()), "drift by the slope of a learnt mean reward";
-    "guidance-mean" => || Box::new(Guided { guide: Some(Guide::Mean), scale: 1.0 }), "drift by the mean reward's slope";
+    pub(super) STEERED: Steered, "steering", "steerings";
+    "best-of-n" => Steered::By(|| Box::new(BestOfN { candidates: 16, greedy: false })), "one of 16 prior samples by exp(r/alpha)";
+    "svdd" => Steered::By(|| Box::new(Svdd { candidates: 8 })), "one of 8 candidates a block";
+    "smc" => Steered::By(|| Box::new(Smc { particles: 256, proposal: None })), "islands of 256 particles";
+    "guidance" => Steered::By(|| Box::new(Guided { guide: Some(Guide::Soft), scale: 1.0 })), "drift by the soft value's slope";
+    "classifier" => Steered::Classifier, "drift by the slope of a learnt mean reward";
+    "guidance-mean" => Steered::By(|| Box::new(Guided { guide: Some(Guide::Mean), scale: 1.0 })), "drift by the mean reward's slope";
 }
 
-/// The one that is fitted first.
-const CLASSIFIER: &str = "classifier";
+/// How a cell is steered.
+#[derive(Clone, Copy)]
+pub(super) enum Steered {
+    /// As it is.
+    By(fn() -> Box<dyn Steering>),
+    /// By a classifier, which is fitted first.
+    Classifier,
+}
 
 /// What a cell needs.
 pub(super) struct Bench<'a> {
@@ -85,10 +91,10 @@ impl Bench<'_> {
 
     fn measure(&self, method: &str, alpha: f64, seed: u64) -> Result<BTreeMap<String, f64>> {
         let seed = Seed::root(seed).child("bench").child(method);
-        if method == CLASSIFIER {
-            return self.classified(alpha, seed);
-        }
-        let steering = (STEERED.get(method)?.make)();
+        let steering = match STEERED.get(method)?.make {
+            Steered::By(make) => make(),
+            Steered::Classifier => return self.classified(alpha, seed),
+        };
         let prior = self.chain.prior();
         let score = Vertices::new(self.reward, prior.alphabet().len(), prior.device());
         let target = Target { chain: self.chain, score: &score, reward: Some(self.reward), alpha, outlook: None };
