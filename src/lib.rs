@@ -7,6 +7,7 @@
 mod error;
 mod random;
 
+pub mod baseline;
 pub mod data;
 pub mod diffusion;
 pub mod doc;

@@ -1,24 +1,30 @@
 //! Differentiable reward models.
 //!
 //! A reward is a table that is complete ([`Multilinear`]) or an [`Ensemble`] of networks trained on measured sequences
-//! by a [`Trainer`].
+//! by a [`Trainer`]. A search climbs the [`Acquisition`] of a [`Surrogate`] that learns from what was [`Measured`].
 
+mod acquisition;
 mod ensemble;
+mod measured;
 mod member;
 mod multilinear;
 mod relaxed;
 mod report;
 mod score;
+mod surrogate;
 mod train;
 mod training_set;
 mod whole;
 
+pub use acquisition::Acquisition;
 pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standardisation};
+pub use measured::{Label, Measured};
 pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
 pub use multilinear::{Multilinear, enumerable};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
 pub use score::{Needs, Score, Vertices};
+pub use surrogate::{Acquired, Surrogate};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
 pub use training_set::TrainingSet;
 pub use whole::Whole;
