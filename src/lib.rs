@@ -8,6 +8,7 @@ mod error;
 mod random;
 
 pub mod baseline;
+pub mod campaign;
 pub mod data;
 pub mod diffusion;
 pub mod doc;

@@ -55,3 +55,13 @@ impl<O: Oracle + ?Sized> Oracle for Box<O> {
         (**self).evaluate(batch)
     }
 }
+
+impl<O: Oracle + ?Sized> Oracle for &mut O {
+    fn info(&self) -> &OracleInfo {
+        (**self).info()
+    }
+
+    fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
+        (**self).evaluate(batch)
+    }
+}

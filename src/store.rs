@@ -4,6 +4,7 @@
 //! a file changed, cut short or foreign answers [`Error::integrity`](crate::Error::integrity) with the file's name,
 //! what was expected and what was found.
 
+mod append;
 mod atomic;
 mod checkpoint;
 mod diff;
@@ -16,7 +17,8 @@ mod record;
 mod run;
 mod tensors;
 
-pub use atomic::write_atomic;
+pub use append::{append_lines, whole_lines};
+pub use atomic::{remove_partials_below, write_atomic};
 pub use checkpoint::Checkpoint;
 pub use embedded::{inspect_model, open_model};
 pub use hash::{Sha256, sha256, sha256_file};

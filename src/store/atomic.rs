@@ -43,6 +43,16 @@ pub(super) fn remove_partials(folder: &Path) {
     }
 }
 
+/// Removes what killed processes left half written in a folder and in all folders below it. What cannot be removed does no harm.
+pub fn remove_partials_below(folder: &Path) {
+    remove_partials(folder);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_partials_below(&entry.path());
+        }
+    }
+}
+
 /// Makes a folder and its parents.
 pub(super) fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| {
