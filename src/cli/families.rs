@@ -9,6 +9,7 @@ use crate::finetune::{CONTROLS, OBJECTIVES};
 use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
+use crate::reward::SURROGATES;
 use crate::sequence::Alphabet;
 use crate::store::embedded;
 
@@ -40,6 +41,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GUIDES),
         of(&INITIAL_ROUTES),
         of(&ORACLES),
+        of(&SURROGATES),
     ])
 }
 

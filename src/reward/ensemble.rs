@@ -45,6 +45,16 @@ pub struct Standardisation {
     pub scale: f64,
 }
 
+impl Standardisation {
+    /// Mean and standard deviation (÷ n); constant values have scale 1.
+    pub(super) fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let centre = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / n;
+        Self { centre, scale: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+}
+
 /// Mean and standard deviation for each sequence of a batch.
 #[derive(Clone, Debug)]
 pub struct Posterior {

@@ -1,5 +1,13 @@
 //! Models of a black box, learned from its labels.
 
+mod config;
+mod gp;
+mod tuned;
+
+pub use config::{FitSurrogate, SURROGATES, SurrogateConfig};
+pub use gp::GaussianProcess;
+pub use tuned::Tuned;
+
 use super::{Acquisition, Domain, Prediction, Reward, Score, one_hot};
 use crate::error::Result;
 use crate::nn::read;

@@ -63,7 +63,7 @@ impl Trainer<'_> {
         config.check()?;
         let merged = if ensemble.both_strands { Some(set.molecules()?) } else { None };
         let set = merged.as_ref().unwrap_or(set);
-        let standardisation = standardise(set.values());
+        let standardisation = Standardisation::of(set.values());
         let rows = Rows::new(set, standardisation, config);
         let trainees = (0..ensemble.members)
             .map(|index| Trainee::new(self.seed, index, set.domain(), ensemble, config, &rows).map(Mutex::new))
@@ -128,14 +128,6 @@ impl Trainer<'_> {
         }
         Ok(())
     }
-}
-
-/// Mean and standard deviation; a constant set has scale 1.
-fn standardise(values: &[f64]) -> Standardisation {
-    let n = values.len() as f64;
-    let centre = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / n;
-    Standardisation { centre, scale: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
 }
 
 #[cfg(test)]
