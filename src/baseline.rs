@@ -2,6 +2,30 @@
 //!
 //! The floors here are the simple methods that a generator has to beat; a user can run any of them.
 
+mod adalead;
+mod cma_es;
+mod config;
+mod genetic;
+mod gp_ucb;
+mod guided;
+#[cfg(test)]
+mod guided_tests;
+mod novel;
+mod random;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod variation;
+
+pub use adalead::{AdaLead, AdaLeadConfig};
+pub use cma_es::{CmaEs, CmaEsConfig};
+pub use config::{PROPOSERS, ProposerConfig};
+pub use genetic::{Genetic, GeneticConfig};
+pub use gp_ucb::{GpUcb, GpUcbConfig};
+pub use guided::{Fit, Guided, Search, Start, View};
+pub use random::RandomSearch;
+pub use strategy::{EvolutionStrategy, Shape};
+
 use crate::error::Result;
 use crate::nn::Pool;
 use crate::random::Seed;
@@ -43,4 +67,9 @@ pub trait Proposer: Send {
     /// # Errors
     /// When too little is known for the method, or a computation fails.
     fn propose(&mut self, request: &Request<'_>) -> Result<Vec<Proposal>>;
+
+    /// How many sequences a surrogate of its own scored so far; none where it has none, or does not count.
+    fn surrogate_calls(&self) -> Option<u64> {
+        None
+    }
 }

@@ -7,6 +7,7 @@ mod exact;
 mod folder;
 mod frontier;
 mod offline;
+mod online;
 mod results;
 mod rows;
 mod source;
@@ -27,7 +28,9 @@ Examples:
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
   seqtilt bench frontier --out fronts   reward against divergence and diversity, over prices and divergences
   seqtilt bench tfbind8-offline --out offline
-                                        128 designs from the lower half of the values, beside published ones";
+                                        128 designs from the lower half of the values, beside published ones
+  seqtilt bench tfbind8-online --out online
+                                        rounds of 128 labels from a poor start, method beside method";
 
 /// Measure methods on problems whose answer is known
 #[derive(Debug, clap::Args)]
@@ -46,6 +49,8 @@ enum Bench {
     Frontier(Box<frontier::Args>),
     #[command(name = "tfbind8-offline")]
     Offline(Box<offline::Args>),
+    #[command(name = "tfbind8-online")]
+    Online(Box<online::Args>),
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -55,5 +60,6 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Frontier(args) => frontier::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),
+        Bench::Online(args) => online::run(*args, context),
     }
 }

@@ -165,6 +165,12 @@ impl Context {
         }
     }
 
+    /// Asks to stop, as Ctrl-C does.
+    #[cfg(test)]
+    pub(super) fn stop(&self) {
+        self.interrupt.set();
+    }
+
     /// Shows progress; breaks at the next safe point after Ctrl-C.
     pub(super) fn observer(&self) -> Progress {
         self.interrupt.listen();

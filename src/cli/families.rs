@@ -1,5 +1,6 @@
 //! Everything that can be named: one line per family.
 
+use crate::baseline::PROPOSERS;
 use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
@@ -41,6 +42,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GUIDES),
         of(&INITIAL_ROUTES),
         of(&ORACLES),
+        of(&PROPOSERS),
         of(&SURROGATES),
     ])
 }

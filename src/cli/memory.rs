@@ -12,6 +12,11 @@ pub(super) fn machine() -> (Option<u64>, Option<u64>) {
     (line(&table, "MemTotal:"), line(&table, "MemAvailable:"))
 }
 
+/// The most memory that this process ever held, in bytes; nothing where the system does not say.
+pub(super) fn peak() -> Option<u64> {
+    line(&std::fs::read_to_string("/proc/self/status").unwrap_or_default(), "VmHWM:")
+}
+
 fn line(table: &str, name: &str) -> Option<u64> {
     let row = table.lines().find_map(|row| row.strip_prefix(name))?;
     let kibibytes: u64 = row.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -1,0 +1,300 @@
+//! `seqtilt bench tfbind8-online`
+
+mod cell;
+mod figures;
+mod method;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use super::folder::{BenchFolder, seconds, timed};
+use super::results::{Published, Results};
+use crate::baseline::ProposerConfig;
+use crate::cli::check::{required, within};
+use crate::cli::context::Context;
+use crate::cli::input::Reading;
+use crate::cli::memory;
+use crate::cli::printer::columns;
+use crate::diffusion::{fingerprint, open_prior};
+use crate::error::{Error, Result};
+use crate::nn::Pool;
+use crate::oracle::{OracleName, OracleOptions, Table};
+use crate::reward::{Acquisition, Domain, Label, Measured};
+use crate::sequence::{Records, Sequence};
+use cell::{Setting, Task};
+use figures::{Yardstick, above};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+const NAME: &str = "tfbind8-online";
+
+/// Floors of the hard start as others ran them, 10 rounds of 128; not measured here.
+const PUBLISHED: [Published; 5] = [
+    Published { method: "random", metric: "top_128_mean", mean: 0.816, sd: Some(0.010) },
+    Published { method: "genetic", metric: "top_128_mean", mean: 0.945, sd: Some(0.007) },
+    Published { method: "gp-ucb", metric: "top_128_mean", mean: 0.971, sd: Some(0.0) },
+    Published { method: "gp-ucb", metric: "diversity", mean: 4.94, sd: None },
+    Published { method: "gp-ucb", metric: "novelty_mean", mean: 2.82, sd: None },
+];
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt bench tfbind8-online --out online             the floors: 10 rounds of 128 labels, five seeds
+  seqtilt bench tfbind8-online --methods random,genetic,adalead,gp-ucb,cma-es --out online
+                                                        every method without a generator
+  seqtilt bench tfbind8-online --batches 86,171,341,682 --out growing
+                                                        four rounds that grow
+  seqtilt bench tfbind8-online --start known.csv --oracle model:reward --threshold 2.5 --out mine
+                                                        a start and an oracle of your own
+
+Every method sees the same start set and spends the same labels; `--methods` takes what `seqtilt list proposers` lists. Finished
+cells are not run again, interrupted ones go on after their last round. Settings of methods stand in the file passed with --config,
+under `[bench.tfbind8-online.proposer]`.";
+
+/// Online design on TFBind8: from a poor start, rounds of proposals that are measured
+#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Args {
+    /// Folder of the cells and the results
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Methods: of `seqtilt list proposers` [default: random,genetic,gp-ucb]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    methods: Option<Vec<String>>,
+    /// Seeds [default: 0,1,2,3,4]
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    seeds: Option<Vec<u64>>,
+    /// Rounds [default: 10]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Labels a round [default: 128]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Labels of each round, instead of --rounds and --batch
+    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with_all = ["rounds", "batch"])]
+    batches: Option<Vec<usize>>,
+    /// What measures, as KIND:ARGUMENT [default: table:tfbind8]
+    #[arg(long, value_name = "ORACLE")]
+    oracle: Option<String>,
+    /// What is known before the first round: a data set by name, or a file [default: tfbind8-hard-start]
+    #[arg(long, value_name = "NAME|FILE")]
+    start: Option<String>,
+    /// Values above it count as found, for recall and modes [default: 0.9]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// Prior whose evidence lower bound measures the naturalness of the best 128
+    #[arg(long, value_name = "NAME|FOLDER")]
+    prior: Option<String>,
+    /// What methods with a surrogate climb: mean, ucb:K, thompson or bootstrap-max [default: each method's own]
+    #[arg(long, value_name = "NAME")]
+    acquisition: Option<Acquisition>,
+    /// Settings of the methods.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposer: Option<ProposerConfig>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let args = context.settings(&["bench", NAME], args)?;
+    context.emit(&execute(&args, context)?)
+}
+
+/// The folder of a cell.
+fn cell_name(method: &str, seed: u64) -> String {
+    format!("{method}-seed{seed}")
+}
+
+impl Args {
+    /// Labels of each round.
+    fn batches(&self) -> Result<Vec<usize>> {
+        let batches = match &self.batches {
+            Some(_) if self.rounds.is_some() || self.batch.is_some() => {
+                return Err(Error::usage("`batches` and `rounds` or `batch` exclude each other"));
+            }
+            Some(batches) => batches.clone(),
+            None => {
+                let rounds = within("rounds", self.rounds.unwrap_or(10), 1..=10_000)?;
+                vec![within("batch", self.batch.unwrap_or(128), 1..=1_000_000)?; rounds]
+            }
+        };
+        for batch in &batches {
+            within("batches", *batch, 1..=1_000_000)?;
+        }
+        if batches.is_empty() {
+            return Err(Error::usage("`batches` is empty; at least one round is needed"));
+        }
+        Ok(batches)
+    }
+
+    /// Methods by seeds.
+    fn cells(&self) -> Result<Vec<(String, u64)>> {
+        let methods = self.methods.clone().unwrap_or_else(|| method::METHODS.map(str::to_owned).to_vec());
+        let seeds = self.seeds.clone().unwrap_or_else(|| (0..5).collect());
+        let mut cells: Vec<(String, u64)> = Vec::new();
+        for name in methods {
+            method::check(&name)?;
+            cells.extend(seeds.iter().map(|seed| (name.clone(), *seed)));
+        }
+        for (index, cell) in cells.iter().enumerate() {
+            if cells[..index].contains(cell) {
+                return Err(Error::usage(format!("cell `{}` is asked for twice", cell_name(&cell.0, cell.1)))
+                    .hint("name every method and seed once"));
+            }
+        }
+        Ok(cells)
+    }
+}
+
+/// What was known before the first round.
+fn known(records: &Records) -> Result<Measured> {
+    let Some(first) = records.rows.first() else { return Err(Error::data("the start set is empty")) };
+    let mut known = Measured::new(Domain { alphabet: records.alphabet.clone(), length: first.sequence.len() });
+    for row in &records.rows {
+        known.push(Label { sequence: row.sequence.clone(), value: row.value, round: 0 })?;
+    }
+    Ok(known)
+}
+
+/// Runs all cells and writes the results.
+fn execute(args: &Args, context: &Context) -> Result<Report> {
+    let out = required("bench tfbind8-online", "out", args.out.clone())?;
+    let cells = args.cells()?;
+    let mut proposer = args.proposer.clone().unwrap_or_default();
+    proposer.acquisition = args.acquisition.or(proposer.acquisition);
+    proposer.check()?;
+    let setting = Setting {
+        oracle: args.oracle.clone().unwrap_or_else(|| "table:tfbind8".to_owned()),
+        start: args.start.clone().unwrap_or_else(|| "tfbind8-hard-start".to_owned()),
+        batches: args.batches()?,
+        threshold: args.threshold.unwrap_or(0.9),
+        prior: args.prior.clone(),
+        proposer,
+    };
+    let options = OracleOptions { read: args.reading.options()?, data_dir: context.data_dir().ok().map(Into::into) };
+    let records = args.reading.records(&setting.start, context)?;
+    let start = known(&records)?;
+    let mut oracle = setting.oracle.parse::<OracleName>()?.open(&options)?;
+    let info = oracle.info().clone();
+    if info.alphabet != start.domain().alphabet {
+        let (reads, got) = (info.alphabet.name(), start.domain().alphabet.name());
+        return Err(Error::data(format!("oracle `{}` reads {reads}; the start set is {got}", setting.oracle))
+            .hint("name the alphabet of the start set with --alphabet"));
+    }
+    let mut versions = BTreeMap::from([
+        ("oracle".to_owned(), info.fingerprint.clone()),
+        ("start".to_owned(), crate::oracle::Oracle::info(&Table::from_records("start", &records)?).fingerprint.clone()),
+    ]);
+    let prior = setting.prior.as_ref().map(|name| open_prior(name, &context.device()?)).transpose()?;
+    if let Some((prior, folder)) = &prior {
+        if (prior.alphabet(), prior.config().length) != (&info.alphabet, start.domain().length) {
+            return Err(Error::data("the prior has another alphabet or length than the start set")
+                .hint("name a prior of the same sequences with --prior, or leave it out"));
+        }
+        versions.insert("prior".to_owned(), fingerprint(folder)?);
+    }
+    let distinct: BTreeSet<&Sequence> = start.labels().iter().map(|label| &label.sequence).collect();
+    let yard = Yardstick {
+        start: distinct.into_iter().cloned().collect(),
+        threshold: setting.threshold,
+        exist: above(oracle.as_mut(), start.domain().length, setting.threshold)?,
+        linkage: if start.domain().length <= 14 { 2 } else { 3 },
+    };
+    drop(oracle);
+    let folder = BenchFolder::open(&out, NAME)?;
+    let task = Task {
+        setting: &setting,
+        start: &start,
+        yard: &yard,
+        prior: prior.as_ref().map(|(prior, _)| prior),
+        versions: &versions,
+        options: &options,
+    };
+    // cells side by side; where there are fewer than threads, each uses what is left over
+    let side = Pool::new(context.threads.min(cells.len()).max(1))?;
+    let spare = context.threads / cells.len().max(1);
+    let rows = side.map(cells.len(), |index| {
+        let (name, seed) = &cells[index];
+        let path = folder.join(&cell_name(name, *seed));
+        let own = if spare > 1 { Some(Pool::new(spare)?) } else { None };
+        timed(&path, || task.run(name, *seed, &path, own.as_ref().unwrap_or(Pool::inline()), context))
+    })?;
+    let timing: BTreeMap<String, Option<f64>> = cells
+        .iter()
+        .map(|(name, seed)| cell_name(name, *seed))
+        .map(|name| (name.clone(), seconds(&folder.join(&name))))
+        .collect();
+    let mut results = Results::new(NAME, rows);
+    for (what, version) in versions.clone() {
+        results = results.with_version(&what, version);
+    }
+    let hard = setting.start == "tfbind8-hard-start" && setting.oracle == "table:tfbind8";
+    if hard && setting.batches == [128; 10] {
+        results.published = PUBLISHED.to_vec();
+    }
+    results.write(&folder)?;
+    let page = page::report(&results, &folder)?;
+    folder.write("report.json", page.to_json()?.as_bytes())?;
+    folder.write("report.html", page.html().as_bytes())?;
+    let peak = memory::peak();
+    let beside = json!({ "seconds": timing, "threads": context.threads, "process_peak_bytes": peak });
+    folder.write("timing.json", beside.to_string().as_bytes())?;
+    context.note(format!("open {} in a browser", folder.join("report.html").display()));
+    Ok(Report { results, seconds: timing })
+}
+
+/// The results, and how long each cell took, which is not in `results.json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    results: Results,
+    seconds: BTreeMap<String, Option<f64>>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header =
+            ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
+        let mut lines = vec![header.map(str::to_owned)];
+        for group in &self.results.summary {
+            lines.push([
+                group.method.clone(),
+                group.text("top_128_mean", 4),
+                group.text("top_128_median", 4),
+                group.text("max", 4),
+                group.text("area_top_128_mean", 4),
+                group.text("diversity", 3),
+                group.text("novelty_mean", 3),
+                group.text("recall", 3),
+                group.text("modes", 1),
+                group.text("naturalness", 3),
+            ]);
+        }
+        for published in self.results.published.iter().filter(|p| p.metric == "top_128_mean") {
+            let sd = published.sd.map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
+            let beside = |metric: &str| {
+                let known = self.results.published.iter().find(|p| p.method == published.method && p.metric == metric);
+                known.map_or_else(|| "-".to_owned(), |p| format!("{:.2}", p.mean))
+            };
+            let mut line = [(); 10].map(|()| "-".to_owned());
+            line[0] = format!("{} (elsewhere)", published.method);
+            line[1] = format!("{:.3}{sd}", published.mean);
+            (line[5], line[6]) = (beside("diversity"), beside("novelty_mean"));
+            lines.push(line);
+        }
+        write!(f, "{}", columns(&lines, ""))?;
+        let seconds: f64 = self.seconds.values().flatten().sum();
+        let labels = self.results.summary.first().map_or_else(|| "-".to_owned(), |group| group.text("labels", 0));
+        writeln!(
+            f,
+            "\nMean ± standard deviation over seeds, after {labels} labels. top 128: mean of the best 128 measured, the start\n\
+             set counted; area: mean height of its curve over labels; recall: share of all sequences above the threshold that were\n\
+             measured; modes: clusters among them. {seconds:.0} s in all."
+        )
+    }
+}
