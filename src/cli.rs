@@ -25,6 +25,7 @@ mod interrupt;
 mod list;
 mod memory;
 mod models;
+mod optimize;
 mod oracle;
 mod oracle_score;
 mod pretrain;
@@ -75,6 +76,7 @@ enum Verb {
     Design(Box<design::Args>),
     Pretrain(Box<pretrain::Args>),
     Finetune(Box<finetune::Args>),
+    Optimize(Box<optimize::Args>),
     Sample(sample::Args),
     Steer(Box<steer::Args>),
     Evaluate(Box<evaluate::Args>),
@@ -96,6 +98,7 @@ impl Verb {
             Self::Design(args) => design::run(*args, context),
             Self::Pretrain(args) => pretrain::run(*args, context),
             Self::Finetune(args) => finetune::run(*args, context),
+            Self::Optimize(args) => optimize::run(*args, context),
             Self::Sample(args) => sample::run(args, context),
             Self::Steer(args) => steer::run(*args, context),
             Self::Evaluate(args) => evaluate::run(*args, context),

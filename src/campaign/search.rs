@@ -176,13 +176,12 @@ impl Campaign {
         }
         let round = self.rounds.len() + 1;
         let alphabet = self.measured.domain().alphabet.clone();
-        let picks = match self.journal.batch(round, &alphabet)? {
-            Some(picks) => picks,
-            None => {
-                let picks = self.choose(round, count, means)?;
-                self.journal.keep_batch(round, &picks, &alphabet)?;
-                picks
-            }
+        let picks = if let Some(picks) = self.journal.batch(round, &alphabet)? {
+            picks
+        } else {
+            let picks = self.choose(round, count, means)?;
+            self.journal.keep_batch(round, &picks, &alphabet)?;
+            picks
         };
         if picks.is_empty() {
             self.exhausted = true;

@@ -49,7 +49,7 @@ impl Oracle for Toy {
         let outcome = |x: &Sequence| {
             let times = self.asked.entry(x.clone()).or_default();
             *times += 1;
-            let gs = x.ids().iter().filter(|id| **id == 2).count() as f64;
+            let gs = x.text(&Alphabet::dna()).matches('G').count() as f64;
             match x.text(&Alphabet::dna()).as_str() {
                 "CCC" => Outcome::Censored { bound: Bound::Above(2.0) },
                 text if text.starts_with("CT") => Outcome::Infeasible { reason: "stop".to_owned() },
@@ -75,7 +75,7 @@ impl Proposer for Draws {
         request.seed.rng().shuffle(&mut words);
         words.retain(|x| !request.measured.contains(x));
         let proposal = |sequence: Sequence| {
-            let mean = sequence.ids().iter().filter(|id| **id == 1).count() as f64;
+            let mean = sequence.text(&Alphabet::dna()).matches('C').count() as f64;
             Proposal { sequence, expected: Some(Prediction { mean, sd: Some(0.5) }), reason: "drawn" }
         };
         Ok(words.into_iter().take(request.count).map(proposal).collect())

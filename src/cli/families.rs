@@ -1,6 +1,8 @@
 //! Everything that can be named: one line per family.
 
+use super::optimize::SEARCHES;
 use crate::baseline::PROPOSERS;
+use crate::campaign::SELECTIONS;
 use crate::data;
 use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
@@ -43,6 +45,8 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&INITIAL_ROUTES),
         of(&ORACLES),
         of(&PROPOSERS),
+        of(&SEARCHES),
+        of(&SELECTIONS),
         of(&SURROGATES),
     ])
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod initial_law;
 mod methods;
 mod models_verify;
+mod optimize;
 mod oracle;
 mod pipeline;
 mod report;

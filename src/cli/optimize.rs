@@ -1,0 +1,100 @@
+//! `seqtilt optimize`
+
+mod anchored;
+mod learner;
+mod page;
+mod rows;
+mod searcher;
+mod settings;
+mod start;
+mod summary;
+mod tilted;
+
+pub(super) use searcher::SEARCHES;
+pub(super) use settings::Args;
+
+use super::context::Context;
+use crate::campaign::{Campaign, Journal, Means};
+use crate::error::Result;
+use crate::oracle::{Oracle, OracleName, OracleOptions};
+use crate::store::{RunFolder, RunInfo};
+use searcher::Searcher;
+use settings::Plan;
+use start::Known;
+use std::path::Path;
+use summary::Summary;
+
+pub(super) fn run(args: Args, context: &Context) -> Result<()> {
+    let args = context.settings(&["optimize"], args)?;
+    let out = args.out()?;
+    let plan = args.plan()?;
+    execute(&plan, &out, context)
+}
+
+/// Runs a campaign in a folder, goes on with it, or reads its summary where it is complete.
+///
+/// # Errors
+/// When a part fails or Ctrl-C was pressed; the same command then goes on.
+fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
+    let started = std::time::Instant::now();
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let mut oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
+    let known = Known::read(plan, oracle.info(), context)?;
+    let mut info = RunInfo::new("optimize", context.seed_number, plan)?
+        .with_version("oracle", oracle.info().fingerprint.clone())
+        .with_version("start", known.digest());
+    if let Some(fingerprint) = Searcher::check(plan, &known, context)? {
+        info = info.with_version("prior", fingerprint);
+    }
+    let mut folder = RunFolder::open(out, &info)?;
+    if folder.is_finished() {
+        context.note(format!("`{}` is complete: this is its summary", out.display()));
+        return context.emit(&Summary::read(out)?);
+    }
+    let journal = Journal::in_folder(out);
+    let mut searcher = Searcher::new(plan, &known, &journal, out, context)?;
+    let mut campaign = Campaign::new(plan.rounds.clone(), known.domain.clone(), known.pairs(), journal.clone())?;
+    let pool = context.pool()?;
+    let mut means = Means {
+        proposer: searcher.proposer(),
+        oracle: oracle.as_mut(),
+        seed: context.seed(),
+        pool: &pool,
+        observer: &mut context.observer(),
+    };
+    let start = campaign.start();
+    context.note(format!(
+        "{} labels in {} rounds; start: {} known, best {}",
+        plan.rounds.total(),
+        plan.rounds.rounds(),
+        known.rows.len(),
+        start.best.map_or_else(|| "-".to_owned(), |best| format!("{best:.4}"))
+    ));
+    let mut seconds = Vec::new();
+    loop {
+        let began = started.elapsed().as_secs_f64();
+        match campaign.advance(&mut means)? {
+            Some(round) => folder.metric(round)?,
+            None => break,
+        }
+        seconds.push(started.elapsed().as_secs_f64() - began);
+    }
+    let tilts = summary::tilts(&campaign, &journal)?;
+    let summary = Summary::new(plan, &known, &campaign, &tilts);
+    let designs = rows::designs(plan, &known, &campaign);
+    folder.write("measured.csv", rows::measured_csv(&campaign)?.as_bytes())?;
+    folder.write("rounds.csv", rows::rounds_csv(&campaign, &tilts)?.as_bytes())?;
+    folder.write("designs.csv", rows::designs_csv(&designs, &campaign)?.as_bytes())?;
+    folder.write("designs.fasta", rows::fasta(&designs, &campaign).as_bytes())?;
+    folder.write(summary::FILE, &summary.json()?)?;
+    let report = page::report(plan, &known, &campaign, &tilts, &designs, &summary, &info)?;
+    folder.write("report.json", report.to_json()?.as_bytes())?;
+    folder.write("report.html", report.html().as_bytes())?;
+    folder.write_timing(&serde_json::json!({ "seconds": started.elapsed().as_secs_f64(), "rounds": seconds }))?;
+    let files =
+        ["measured.csv", "rounds.csv", "designs.csv", "designs.fasta", summary::FILE, "report.json", "report.html"];
+    folder.finish(&files)?;
+    context.emit(&summary)?;
+    context.note(format!("open {} in a browser", out.join("report.html").display()));
+    Ok(())
+}

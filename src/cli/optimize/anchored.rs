@@ -1,0 +1,194 @@
+//! The reward of a round: an acquisition, and what the rounds before it weigh.
+
+use crate::campaign::Anchor;
+use crate::error::Result;
+use crate::nn::Pool;
+use crate::random::Seed;
+use crate::reward::{Acquired, Acquisition, Multilinear, Reward, Surrogate, enumerable};
+use candle_core::Tensor;
+
+/// A surrogate of a round and the seed of what it draws.
+pub(super) struct Fit {
+    pub(super) surrogate: Box<dyn Surrogate>,
+    pub(super) acquisition: Acquisition,
+    pub(super) draw: Seed,
+}
+
+impl Fit {
+    pub(super) fn acquired(&self) -> Acquired<'_> {
+        Acquired::new(self.surrogate.as_ref(), self.acquisition, self.draw)
+    }
+
+    /// The acquisition of all words.
+    fn words(&self, pool: &Pool) -> Result<Vec<f64>> {
+        let domain = self.surrogate.domain();
+        let table = Multilinear::tabulate(&self.acquired(), domain.alphabet.len(), domain.length, pool)?;
+        Ok(table.values().to_vec())
+    }
+}
+
+/// Two prices over rounds: see [`Anchor`].
+pub(super) struct Anchored {
+    prices: (f64, f64),
+    /// Where words are enumerated: the recursion on all of them.
+    table: Option<Anchor>,
+    /// Where they are not: the fits before this round.
+    fits: Vec<Fit>,
+    /// Rounds that were gone through.
+    pub(super) rounds: usize,
+}
+
+/// The reward of a round.
+pub(super) enum RoundReward<'a> {
+    /// On all words: that of the anchor, and the acquisition alone.
+    Table { anchored: Multilinear, acquisition: Vec<f64> },
+    /// A weighted sum of acquisitions, the last of which is the round's own.
+    Sum(WeightedSum<'a>),
+}
+
+impl RoundReward<'_> {
+    pub(super) fn reward(&self) -> &dyn Reward {
+        match self {
+            Self::Table { anchored, .. } => anchored,
+            Self::Sum(sum) => sum,
+        }
+    }
+
+    /// The round's acquisition of all words, where they are enumerated.
+    pub(super) fn words(&self) -> Option<&[f64]> {
+        match self {
+            Self::Table { acquisition, .. } => Some(acquisition),
+            Self::Sum(_) => None,
+        }
+    }
+}
+
+/// Σ_j w_j a_j.
+pub(super) struct WeightedSum<'a> {
+    name: String,
+    parts: Vec<(f64, Acquired<'a>)>,
+}
+
+impl Reward for WeightedSum<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reward(&self, probs: &Tensor) -> Result<Tensor> {
+        let mut total: Option<Tensor> = None;
+        for (weight, part) in &self.parts {
+            let term = (part.reward(probs)? * *weight)?;
+            total = Some(match total {
+                None => term,
+                Some(sum) => (sum + term)?,
+            });
+        }
+        match total {
+            Some(total) => Ok(total),
+            None => Ok(Tensor::zeros(probs.dim(0)?, probs.dtype(), probs.device())?),
+        }
+    }
+}
+
+impl Anchored {
+    /// Before the first round.
+    ///
+    /// # Errors
+    /// When a price is out of range.
+    pub(super) fn new(alpha: f64, beta: f64, letters: usize, length: usize) -> Result<Self> {
+        let words = enumerable(letters, length).then(|| letters.pow(length as u32));
+        let table = Anchor::new(alpha, beta, words.unwrap_or(0))?;
+        Ok(Self { prices: (alpha, beta), table: words.map(|_| table), fits: Vec::new(), rounds: 0 })
+    }
+
+    /// What a round climbs.
+    ///
+    /// # Errors
+    /// When a surrogate fails.
+    pub(super) fn reward<'a>(&'a self, fit: &'a Fit, pool: &Pool) -> Result<RoundReward<'a>> {
+        let name = format!("{} of round {}", fit.acquisition, self.rounds + 1);
+        let domain = fit.surrogate.domain();
+        if let Some(anchor) = &self.table {
+            let acquisition = fit.words(pool)?;
+            let values = anchor.reward(&acquisition)?;
+            let anchored = Multilinear::new(name, &values, domain.alphabet.len(), domain.length)?;
+            return Ok(RoundReward::Table { anchored, acquisition });
+        }
+        // ρ as a sum over the rounds before: a fit that is k rounds old weighs β^k/(α+β)^k
+        let (alpha, beta) = self.prices;
+        let share = beta / (alpha + beta);
+        let fits = self.fits.iter().chain([fit]);
+        let ages = (0..=self.fits.len()).rev();
+        let parts = fits.zip(ages).map(|(fit, age)| (share.powf(age as f64), fit.acquired())).collect();
+        Ok(RoundReward::Sum(WeightedSum { name, parts }))
+    }
+
+    /// Goes on to the next round.
+    ///
+    /// # Errors
+    /// When a surrogate fails.
+    pub(super) fn advance(&mut self, fit: Option<Fit>, pool: &Pool) -> Result<()> {
+        self.rounds += 1;
+        let Some(fit) = fit.filter(|_| self.prices.1 > 0.0) else { return Ok(()) };
+        if let Some(anchor) = &mut self.table {
+            return anchor.advance(&fit.words(pool)?);
+        }
+        self.fits.push(fit);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reward::{Domain, Prediction, one_hot};
+    use crate::sequence::{Alphabet, Sequence};
+    use candle_core::{DType, Device};
+
+    /// A weight for every letter of every position.
+    struct Linear(Domain, Tensor);
+
+    impl Surrogate for Linear {
+        fn domain(&self) -> &Domain {
+            &self.0
+        }
+
+        fn predict(&self, sequences: &[Sequence]) -> Result<Vec<Prediction>> {
+            Ok(sequences.iter().map(|_| Prediction { mean: 0.0, sd: None }).collect())
+        }
+
+        fn acquire(&self, probs: &Tensor, _: Acquisition, _: Seed) -> Result<Tensor> {
+            let weights = self.1.to_dtype(probs.dtype())?;
+            Ok(probs.broadcast_mul(&weights)?.sum((1, 2))?)
+        }
+    }
+
+    fn fit(round: u64) -> Fit {
+        let mut rng = Seed::root(round).rng();
+        let weights: Vec<f64> = (0..12).map(|_| rng.normal()).collect();
+        let weights = Tensor::from_vec(weights, (1, 3, 4), &Device::Cpu).unwrap();
+        let domain = Domain { alphabet: Alphabet::dna(), length: 3 };
+        Fit { surrogate: Box::new(Linear(domain, weights)), acquisition: Acquisition::Mean, draw: Seed::root(0) }
+    }
+
+    #[test]
+    fn the_sum_of_weighted_rounds_is_the_recursion_on_all_words() {
+        let (pool, dna) = (Pool::new(1).unwrap(), Alphabet::dna());
+        let mut table = Anchored::new(0.2, 0.6, 4, 3).unwrap();
+        let mut sum = Anchored { table: None, ..Anchored::new(0.2, 0.6, 4, 3).unwrap() };
+        let words: Vec<Sequence> =
+            (0..64_u8).map(|n| Sequence::from_ids([n / 16, n / 4 % 4, n % 4], &dna).unwrap()).collect();
+        let vertices = one_hot(&words, 4, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+        for round in 0..4 {
+            let own = fit(round);
+            let (a, b) = (table.reward(&own, &pool).unwrap(), sum.reward(&own, &pool).unwrap());
+            assert!(a.words().is_some() && b.words().is_none());
+            let values = |r: &RoundReward<'_>| r.reward().reward(&vertices).unwrap().to_vec1::<f64>().unwrap();
+            let error = values(&a).iter().zip(values(&b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            // tables are read in f32
+            assert!(error < 1e-5, "round {round}: {error}");
+            table.advance(Some(fit(round)), &pool).unwrap();
+            sum.advance(Some(fit(round)), &pool).unwrap();
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Arguments of `optimize`, and what they amount to.
+
+use super::learner::Learner;
+use super::searcher::SEARCHES;
+use crate::baseline::{PROPOSERS, ProposerConfig};
+use crate::campaign::{self, SELECTIONS, Selection};
+use crate::cli::check::{required, within};
+use crate::cli::finetune::Tuning;
+use crate::cli::input::Reading;
+use crate::error::{Error, Result};
+use crate::registry::unknown;
+use crate::reward::{Acquisition, SurrogateConfig, enumerable};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  seqtilt optimize --oracle table:tfbind8 --start start.csv --prior tfbind8-prior --out search
+                                    10 rounds of 128 labels: surrogate, tilted prior, batch, measurement
+  seqtilt optimize --oracle model:tfbind8-fit --prior tfbind8-prior --rounds 4 --batch 48 --out search
+                                    from nothing but a prior, with the models inside the program
+  seqtilt optimize --oracle table:tfbind8 --start start.csv --proposer gp-ucb --out floor
+                                    the same labels spent by a search without a generator
+  seqtilt optimize --oracle table:tfbind8 --start start.csv --prior tfbind8-prior \\
+      --batches 86,171,341,682 --alpha 0.01 --beta 0.02 --out growing
+                                    growing batches; the sampler also pays for leaving the last round's
+
+Every round fits a surrogate to all labels, tilts the prior towards its acquisition at --alpha a nat, draws from the tilted \
+sampler and measures the best new draws. A failed evaluation is never read as a low value. After an interruption the same \
+command goes on, without paying for a label twice, and ends in the same bytes.";
+
+/// Spend labels of a black box in rounds: propose, measure, learn, again
+#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(after_long_help = EXAMPLES)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct Args {
+    /// What measures, as KIND:ARGUMENT (see `seqtilt oracle list`)
+    #[arg(long, value_name = "ORACLE")]
+    oracle: Option<String>,
+    /// Table of sequences and values that are known before the first round: a file, or the name of a data set
+    #[arg(long, value_name = "TABLE")]
+    start: Option<String>,
+    /// Prior of `tilted` and the like: a folder, or a built-in one by name [default: trained on the start table]
+    #[arg(long, value_name = "NAME|FOLDER")]
+    prior: Option<String>,
+    /// Folder of the results
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Who proposes: tilted, non-adaptive, prior, or one of `seqtilt list proposers` [default: tilted]
+    #[arg(long, value_name = "NAME")]
+    proposer: Option<String>,
+    /// What learns from the labels: one of `seqtilt list surrogates` [default: gp]
+    #[arg(long, value_name = "NAME")]
+    surrogate: Option<String>,
+    /// What is climbed: mean, ucb:K, thompson or bootstrap-max; `mean` is greedy [default: ucb:1 for tilted and gp-ucb]
+    #[arg(long, value_name = "NAME", allow_negative_numbers = true)]
+    acquisition: Option<String>,
+    /// Rounds [default: 10]
+    #[arg(long, value_name = "N", conflicts_with = "batches")]
+    rounds: Option<usize>,
+    /// Labels a round [default: 128]
+    #[arg(long, value_name = "N", conflicts_with = "batches")]
+    batch: Option<usize>,
+    /// Labels of every round, instead of --rounds and --batch
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    batches: Vec<usize>,
+    /// Labels to spend at most [default: all rounds]
+    #[arg(long, value_name = "N")]
+    max_evals: Option<usize>,
+    /// Stop after the round that measures at least this value [default: spend all labels]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    target: Option<f64>,
+    /// Ask once more, in the next round, for what failed
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retry_failed: bool,
+    /// Labels asked for, and kept on the disk, at a time [default: 16]
+    #[arg(long, value_name = "N")]
+    chunk: Option<usize>,
+    /// Price of a nat of departure from the last round's sampler, beside --alpha for departure from the prior [default: 0]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    beta: Option<f64>,
+    /// How a batch is chosen from the draws: one of `seqtilt list selections` [default: diverse]
+    #[arg(long, value_name = "NAME")]
+    selection: Option<String>,
+    /// Least letters between two sequences of a batch; relaxed, and said so, where it cannot be met [default: 2]
+    #[arg(long, value_name = "N")]
+    min_distance: Option<usize>,
+    /// Sequences drawn from the tilted sampler every round [default: 4000]
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Best measured sequences that are written as designs [default: 128]
+    #[arg(long, value_name = "N")]
+    designs: Option<usize>,
+    /// Optimiser steps of the prior, where one is trained [default: 4000]
+    #[arg(long, value_name = "N")]
+    prior_steps: Option<u64>,
+    #[command(flatten)]
+    learner: Learner,
+    #[command(flatten)]
+    tuning: Tuning,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Price of a nat unless told otherwise.
+const ALPHA: f64 = 0.02;
+
+/// Everything that decides a search's result.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct Plan {
+    pub(super) oracle: String,
+    pub(super) start: Option<String>,
+    pub(super) prior: Option<String>,
+    pub(super) proposer: String,
+    pub(super) surrogate: SurrogateConfig,
+    /// What was asked for; a proposer has its own default.
+    pub(super) acquisition: Option<Acquisition>,
+    pub(super) rounds: campaign::Plan,
+    pub(super) alpha: f64,
+    pub(super) beta: f64,
+    pub(super) selection: Selection,
+    pub(super) min_distance: usize,
+    pub(super) samples: usize,
+    pub(super) designs: usize,
+    pub(super) prior_steps: u64,
+    pub(super) tuning: Tuning,
+    pub(super) reading: Reading,
+}
+
+impl Plan {
+    /// What a tilted prior is tilted towards.
+    pub(super) fn climbed(&self) -> Acquisition {
+        self.acquisition.unwrap_or(Acquisition::Ucb { bonus: 1.0 })
+    }
+
+    /// The settings of a proposer that draws from no prior.
+    pub(super) fn floor(&self) -> ProposerConfig {
+        ProposerConfig { acquisition: self.acquisition, surrogate: self.surrogate.clone(), ..ProposerConfig::default() }
+    }
+
+    /// Whether the proposer draws from a prior.
+    pub(super) fn has_prior(&self) -> bool {
+        SEARCHES.get(&self.proposer).is_ok()
+    }
+
+    /// The fine-tuning of a round: what was given, and defaults that are small enough to be paid every round.
+    pub(super) fn round_tuning(&self, letters: usize, length: usize) -> Tuning {
+        let mut tuning = self.tuning.clone();
+        tuning.alpha = Some(self.alpha + self.beta);
+        let table = enumerable(letters, length) && tuning.control.is_none() && tuning.initial_law.initial.is_none();
+        if table {
+            tuning.control = Some("word-table".to_owned());
+        }
+        let steps = if tuning.control.as_deref() == Some("word-table") { 8 } else { 200 };
+        tuning.tuning_steps.get_or_insert(steps);
+        tuning.paths.get_or_insert(128);
+        tuning.certificate_paths.get_or_insert(4_000);
+        tuning.base_paths.get_or_insert(50_000);
+        tuning
+    }
+}
+
+impl Args {
+    /// The folder of the results.
+    ///
+    /// # Errors
+    /// When none was named.
+    pub(super) fn out(&self) -> Result<PathBuf> {
+        required("optimize", "out", self.out.clone())
+    }
+
+    /// Defaults filled in and checked.
+    ///
+    /// # Errors
+    /// When a value is out of range, a name unknown, or a setting would not be read.
+    pub(super) fn plan(self) -> Result<Plan> {
+        let oracle = required("optimize", "oracle", self.oracle)?;
+        let proposer = self.proposer.unwrap_or_else(|| "tilted".to_owned());
+        let own = SEARCHES.get(&proposer).is_ok();
+        if !own && PROPOSERS.get(&proposer).is_err() {
+            let names = SEARCHES.entries().iter().map(|entry| entry.name);
+            return Err(unknown("proposer", &proposer, names.chain(PROPOSERS.entries().iter().map(|e| e.name))));
+        }
+        if !own {
+            let given = [
+                ("prior", self.prior.is_some()),
+                ("surrogate", self.surrogate.is_some() && ["random", "genetic", "gp-ucb"].contains(&proposer.as_str())),
+                ("acquisition", self.acquisition.is_some() && ["random", "genetic"].contains(&proposer.as_str())),
+                ("beta", self.beta.is_some()),
+                ("selection", self.selection.is_some()),
+                ("samples", self.samples.is_some()),
+                ("alpha", self.tuning.alpha.is_some()),
+                ("objective", self.tuning.objective.is_some()),
+            ];
+            if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
+                let message = format!("`{key}` is not read by proposer `{proposer}`");
+                return Err(Error::usage(message).hint("leave it out, or propose with `tilted`"));
+            }
+        }
+        let surrogate = self.learner.config(self.surrogate.as_deref())?;
+        let even = campaign::Plan::even(
+            within("rounds", self.rounds.unwrap_or(10), 1..=10_000)?,
+            within("batch", self.batch.unwrap_or(128), 1..=10_000_000)?,
+        );
+        let given = !self.batches.is_empty();
+        if given && (self.rounds.is_some() || self.batch.is_some()) {
+            return Err(Error::usage("`batches` already says how many rounds there are, and of how many labels")
+                .hint("leave out --rounds and --batch"));
+        }
+        let rounds = campaign::Plan {
+            batches: if given { self.batches } else { even.batches },
+            budget: self.max_evals,
+            target: self.target,
+            retry: self.retry_failed,
+            chunk: within("chunk", self.chunk.unwrap_or(16), 1..=1_000_000)?,
+        };
+        rounds.check()?;
+        let alpha = self.tuning.alpha.unwrap_or(ALPHA);
+        if !(alpha > 0.0 && alpha <= 1e6) {
+            return Err(Error::usage(format!("`alpha` is {alpha}; above 0 to 1000000 is accepted")));
+        }
+        Ok(Plan {
+            oracle,
+            start: self.start,
+            prior: self.prior,
+            proposer,
+            surrogate,
+            acquisition: self.acquisition.map(|text| text.parse()).transpose()?,
+            rounds,
+            alpha,
+            beta: within("beta", self.beta.unwrap_or(0.0), 0.0..=1e6)?,
+            selection: match &self.selection {
+                Some(name) => SELECTIONS.get(name)?.make,
+                None => Selection::default(),
+            },
+            min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,
+            samples: within("samples", self.samples.unwrap_or(4000), 1..=10_000_000)?,
+            designs: within("designs", self.designs.unwrap_or(128), 1..=1_000_000)?,
+            prior_steps: within("prior-steps", self.prior_steps.unwrap_or(4000), 1..=100_000_000)?,
+            tuning: self.tuning,
+            reading: self.reading,
+        })
+    }
+}
