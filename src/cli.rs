@@ -15,6 +15,7 @@ mod data;
 mod demo;
 mod design;
 mod device;
+mod distil;
 mod doctor;
 mod drive;
 mod evaluate;
@@ -75,6 +76,7 @@ enum Verb {
     Demo(demo::Args),
     Design(Box<design::Args>),
     Pretrain(Box<pretrain::Args>),
+    Distil(distil::Args),
     Finetune(Box<finetune::Args>),
     Optimize(Box<optimize::Args>),
     Sample(sample::Args),
@@ -97,6 +99,7 @@ impl Verb {
             Self::Demo(args) => demo::run(args, context),
             Self::Design(args) => design::run(*args, context),
             Self::Pretrain(args) => pretrain::run(*args, context),
+            Self::Distil(args) => distil::run(args, context),
             Self::Finetune(args) => finetune::run(*args, context),
             Self::Optimize(args) => optimize::run(*args, context),
             Self::Sample(args) => sample::run(args, context),

@@ -7,6 +7,7 @@
 mod chain;
 mod codec;
 mod config;
+mod consistency;
 mod denoiser;
 mod elbo;
 mod folder;
@@ -22,6 +23,10 @@ mod warp;
 pub use chain::{Chain, Change, DiffusionChain, Leap, Memory, Move};
 pub use codec::{Codec, Embedding};
 pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
+pub use consistency::{
+    CONSISTENCY, Consistency, ConsistencyConfig, DistilConfig, Distilling, Fidelity, Flow, Missed, PriorRef,
+    consistency_folder, consistency_of, few_steps, fidelity, open_consistency,
+};
 pub use denoiser::{Denoiser, Transformer, level};
 pub use elbo::{Elbo, elbo};
 pub use folder::{PRIOR, fingerprint, open_prior, prior_folder, prior_of};

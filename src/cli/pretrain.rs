@@ -58,6 +58,9 @@ pub(super) struct Args {
     /// Peak learning rate [default: 0.002]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
+    /// Decoupled weight decay; more of it for little data [default: 0.01]
+    #[arg(long, value_name = "DECAY")]
+    weight_decay: Option<f64>,
     /// Decay of the averaged weights that are kept [default: 0.998]
     #[arg(long, value_name = "DECAY")]
     ema: Option<f64>,
@@ -159,6 +162,7 @@ impl Args {
             steps: self.steps.unwrap_or(base.steps),
             batch: self.batch.unwrap_or(base.batch),
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
             ema: self.ema.unwrap_or(base.ema),
             reverse_complement: !self.one_strand,
             shard: base.shard.min(shard_rows(length)),
@@ -279,7 +283,8 @@ fn fit(
         Pretraining::new(task.shape.clone(), task.training.clone(), &rest, seed.child("prior"), &pool, &device)?
             .recomputing(task.recompute);
     drive("pretrain", &mut job, &mut folder, task.every, context)?;
-    let quality = Quality::measure(&job.prior()?, &rest, &held, seed.child("quality"), &pool)?;
+    let quality =
+        Quality::measure(&job.prior()?, &rest, &held, task.training.reverse_complement, seed.child("quality"), &pool)?;
     let card = quality.card(&task.origin, info, job.shape(), &task.training);
     let manifest = prior_folder(job.shape(), job.weights())?.with_card(card).save(&out)?;
     folder.write(quality::FILE, &quality.json()?)?;

@@ -4,8 +4,8 @@ use super::check::within;
 use super::context::Context;
 use super::printer;
 use super::tilted::Sampler;
-use crate::diffusion::open_prior;
 use crate::diffusion::{Chain as _, Decode, Grid, SampleConfig, SolverKind, sample};
+use crate::diffusion::{few_steps, open_consistency, open_prior};
 use crate::error::{Error, Result};
 use crate::finetune::roll_out;
 use crate::sequence::{Alphabet, Sequence};
@@ -21,7 +21,12 @@ Examples:
   seqtilt sample --control tilted --count 5000 --out designs.csv
                                     from a fine-tuned sampler, with each path's log-ratio
   seqtilt sample --prior prior --eta 0 --solver heun --steps 20
-                                    the probability-flow ODE, second order";
+                                    the probability-flow ODE, second order
+  seqtilt sample --consistency fast --steps 2
+                                    two calls of a distilled model";
+
+/// Calls of a consistency model at most: more would not make it better than the walk.
+const MOST_CALLS: usize = 16;
 
 /// Draw sequences from a prior or a fine-tuned sampler
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
@@ -31,6 +36,9 @@ pub(super) struct Args {
     /// Prior: a folder, or a built-in one by name
     #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "control")]
     prior: Option<String>,
+    /// Consistency model that `distil` wrote, or a built-in one by name: sequences in one to a few calls
+    #[arg(long, value_name = "NAME|FOLDER", conflicts_with = "control")]
+    consistency: Option<String>,
     /// Folder that `finetune` wrote
     #[arg(long, value_name = "FOLDER")]
     control: Option<PathBuf>,
@@ -43,7 +51,7 @@ pub(super) struct Args {
     /// Share of noise: 1 the reverse SDE, 0 the probability-flow ODE; priors only [default: 1]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
-    /// Steps; priors only [default: the prior's]
+    /// Steps; calls of a consistency model [default: the prior's; 1 with --consistency]
     #[arg(long, value_name = "K")]
     steps: Option<usize>,
     /// Solver: ancestral, euler or heun; priors only [default: the prior's]
@@ -77,6 +85,18 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         Some(name) => return Err(Error::usage(format!("unknown decode `{name}`; accepted: `hard`, `draw`"))),
     };
     let (alphabet, drawn) = match (&args.prior, &args.control) {
+        (prior, None) if let Some(name) = &args.consistency => {
+            if args.eta.is_some() || args.solver.is_some() || args.grid.is_some() {
+                return Err(Error::usage(
+                    "`--eta`, `--solver` and `--grid` are for walks; a consistency model takes none",
+                )
+                .hint("leave them out; --steps is the number of its calls"));
+            }
+            let steps = within("steps", args.steps.unwrap_or(1), 1..=MOST_CALLS)?;
+            let (f, _, _) = open_consistency(name, prior.as_deref(), &context.device()?)?;
+            let drawn = few_steps(&f, steps, count, decode, seed, &pool)?;
+            (f.prior().alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
+        }
         (Some(name), None) => {
             let (prior, _) = open_prior(name, &context.device()?)?;
             let config = SampleConfig {
@@ -109,7 +129,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             (chain.prior().alphabet().clone(), rows)
         }
         _ => {
-            return Err(Error::usage("`sample` needs `--prior` or `--control`")
+            return Err(Error::usage("`sample` needs `--prior`, `--consistency` or `--control`")
                 .hint("for example: seqtilt sample --prior tfbind8-prior --count 10"));
         }
     };

@@ -1,5 +1,7 @@
 //! Priors whose law is known, walked and bounded.
 
+mod consistency;
+
 use super::*;
 use crate::error::Result;
 use crate::nn::{Params, Pool, check};

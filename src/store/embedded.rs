@@ -29,6 +29,7 @@ macro_rules! embedded {
 pub static MODELS: &[Embedded] = embedded! {
     "tfbind8-prior";
     "tfbind8-prior-full";
+    "tfbind8-prior-hard";
     "tfbind8-reward";
     "tfbind8-fit";
 };

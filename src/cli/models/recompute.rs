@@ -2,10 +2,11 @@
 
 use crate::cli::card::{Card, Figure};
 use crate::cli::context::Context;
-use crate::cli::{Cli, Verb, oracle, pretrain};
+use crate::cli::{Cli, Verb, distil, oracle, pretrain};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::random::Seed;
+use crate::store::embedded;
 use clap::Parser;
 use std::path::Path;
 
@@ -20,6 +21,7 @@ pub(super) enum Recomputed {
 enum Recipe {
     Prior(pretrain::Args),
     Reward(oracle::TrainArgs),
+    Consistency(distil::Args),
 }
 
 /// Computes the figures of a model on the data, split and draws that its card's command names.
@@ -37,6 +39,7 @@ pub(super) fn recompute(model: &str, card: Card<'_>, context: &Context) -> Resul
     let input = match &recipe {
         Recipe::Prior(args) => args.input(),
         Recipe::Reward(args) => args.input(),
+        Recipe::Consistency(args) => return of_prior(args, model, card, seed, context),
     };
     let pinned = match presence(input, context)? {
         Presence::Absent(reason) => return Ok(Recomputed::Not(reason)),
@@ -47,6 +50,7 @@ pub(super) fn recompute(model: &str, card: Card<'_>, context: &Context) -> Resul
     let figures = match &recipe {
         Recipe::Prior(args) => pretrain::recompute(args, card, seed, model, context)?,
         Recipe::Reward(args) => oracle::recompute(args, card, seed, model, context)?,
+        Recipe::Consistency(_) => None,
     };
     match figures {
         Some(figures) => Ok(Recomputed::Figures(figures)),
@@ -56,6 +60,19 @@ pub(super) fn recompute(model: &str, card: Card<'_>, context: &Context) -> Resul
         .hint("train it again with the command on its card")),
         None => Ok(Recomputed::Not(format!("`{input}` is not what it was trained on"))),
     }
+}
+
+/// The figures of a model that was made of a prior alone.
+fn of_prior(args: &distil::Args, model: &str, card: Card<'_>, seed: Seed, context: &Context) -> Result<Recomputed> {
+    let prior = args.prior();
+    if !Path::new(prior).exists() && embedded::find(prior).is_err() {
+        return Ok(Recomputed::Not(format!("no prior `{prior}` found")));
+    }
+    context.note(format!("recomputing the figures of `{model}`"));
+    Ok(match distil::recompute(args, card, seed, model, context)? {
+        Some(figures) => Recomputed::Figures(figures),
+        None => Recomputed::Not(format!("`{prior}` is not what it was distilled from")),
+    })
 }
 
 /// The settings and the seed in a command; else why they cannot be used.
@@ -69,6 +86,7 @@ fn recipe(words: &[String]) -> Result<(Recipe, Seed), String> {
     }
     let recipe = match cli.verb {
         Verb::Pretrain(args) => Some(Recipe::Prior(*args)),
+        Verb::Distil(args) => Some(Recipe::Consistency(args)),
         Verb::Oracle(args) => args.training().map(Recipe::Reward),
         _ => None,
     };
@@ -98,7 +116,6 @@ fn presence(input: &str, context: &Context) -> Result<Presence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::embedded;
 
     #[test]
     fn every_card_that_ships_has_a_command_that_can_be_followed_and_figures() {
@@ -107,7 +124,12 @@ mod tests {
             let card = Card::new(&text);
             let words = card.command().unwrap().unwrap();
             let labels = match recipe(&words) {
-                Ok((Recipe::Prior(args), _)) if args.input() == "tfbind8" => ["held-out bound"].as_slice(),
+                Ok((Recipe::Prior(args), _)) if ["tfbind8", "tfbind8-hard-start"].contains(&args.input()) => {
+                    ["held-out bound"].as_slice()
+                }
+                Ok((Recipe::Consistency(args), _)) if embedded::find(args.prior()).is_ok() => {
+                    ["letters that agree", "total variation"].as_slice()
+                }
                 Ok((Recipe::Reward(args), _)) if args.input() == "tfbind8" => {
                     ["rank correlation", "root mean squared error"].as_slice()
                 }

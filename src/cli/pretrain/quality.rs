@@ -8,7 +8,7 @@ use crate::eval::spectrum::Spectrum;
 use crate::eval::{Metric, novelty::Novelty};
 use crate::nn::Pool;
 use crate::random::Seed;
-use crate::sequence::Sequence;
+use crate::sequence::{Alphabet, Sequence};
 use crate::store::RunInfo;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -42,6 +42,9 @@ pub(super) struct Quality {
     pub(super) elbo_standard_error: Option<f64>,
     pub(super) site_nats_per_token: Option<f64>,
     pub(super) trigram_nats_per_token: Option<f64>,
+    /// The same two fitted on both strands, where the prior was shown strands that the data do not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    both_strands: Option<[f64; 2]>,
     uniform_nats_per_token: f64,
     samples: usize,
     pub(super) unique_share: f64,
@@ -55,6 +58,7 @@ impl Quality {
         prior: &Prior,
         train: &[Sequence],
         held: &[Sequence],
+        other_strand: bool,
         seed: Seed,
         pool: &Pool,
     ) -> Result<Self> {
@@ -66,6 +70,7 @@ impl Quality {
         let trigram = NgramModel::fit(train, letters, 3, 0.5)?;
         let known: HashSet<&Sequence> = train.iter().collect();
         let unique: HashSet<&Sequence> = drawn.iter().collect();
+        let both_strands = if other_strand { both_strands(prior.alphabet(), train, scored)? } else { None };
         let novel = drawn.iter().filter(|x| !known.contains(x)).count();
         let near = Novelty::new(&drawn[..drawn.len().min(512)], train, Metric::Hamming);
         let spectra = (1..=3)
@@ -86,6 +91,7 @@ impl Quality {
             elbo_standard_error: bound.as_ref().map(|b| b.standard_error),
             site_nats_per_token: site.nats_per_token(scored),
             trigram_nats_per_token: trigram.nats_per_token(scored),
+            both_strands,
             uniform_nats_per_token: (letters as f64).ln(),
             samples: drawn.len(),
             unique_share: unique.len() as f64 / drawn.len() as f64,
@@ -118,8 +124,8 @@ impl Quality {
         }
         let _ = writeln!(
             card,
-            "- steps {}, batch {}, peak learning rate {}, averaging {}",
-            training.steps, training.batch, training.learning_rate, training.ema
+            "- steps {}, batch {}, peak learning rate {}, weight decay {}, averaging {}",
+            training.steps, training.batch, training.learning_rate, training.weight_decay, training.ema
         );
         let _ = writeln!(card, "\n## Figures\n\n```text\n{self}```\n");
         let _ = writeln!(
@@ -142,6 +148,19 @@ pub(super) fn bound(prior: &Prior, held: &[Sequence], seed: Seed, pool: &Pool) -
     if scored.is_empty() { Ok(None) } else { elbo(prior, scored, DRAWS, seed.child("elbo"), pool).map(Some) }
 }
 
+/// Site frequencies and 3-grams of both strands, in nats per token; `None` where the data have both.
+fn both_strands(alphabet: &Alphabet, train: &[Sequence], scored: &[Sequence]) -> Result<Option<[f64; 2]>> {
+    let known: HashSet<&Sequence> = train.iter().collect();
+    let others: Vec<Sequence> = train.iter().filter_map(|x| x.reverse_complement(alphabet)).collect();
+    if others.iter().all(|x| known.contains(x)) {
+        return Ok(None);
+    }
+    let (all, letters) = ([train, &others].concat(), alphabet.len());
+    let site = SiteModel::fit(&all, letters, 0.5)?.nats_per_token(scored);
+    let trigram = NgramModel::fit(&all, letters, 3, 0.5)?.nats_per_token(scored);
+    Ok(site.zip(trigram).map(|(site, trigram)| [site, trigram]))
+}
+
 /// Every n-th of a set, so that about `count` are left.
 fn part(set: &[Sequence], count: usize) -> Vec<Sequence> {
     let step = (set.len() / count.max(1)).max(1);
@@ -152,6 +171,9 @@ impl Quality {
     /// The figures by name.
     pub(super) fn rows(&self) -> Vec<[String; 2]> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+        let both = self.both_strands.map_or_else(String::new, |[site, trigram]| {
+            format!("{site:.4} by site frequencies, {trigram:.4} by 3-gram, both shown the other strand too")
+        });
         let mut rows = vec![
             [
                 "trained on".to_owned(),
@@ -163,6 +185,7 @@ impl Quality {
             ],
             ["site frequencies".to_owned(), format!("{} nats per token", number(self.site_nats_per_token))],
             ["3-gram".to_owned(), format!("{} nats per token", number(self.trigram_nats_per_token))],
+            ["both strands".to_owned(), both],
             ["uniform".to_owned(), format!("{:.4} nats per token", self.uniform_nats_per_token)],
             [
                 "samples".to_owned(),
@@ -175,6 +198,7 @@ impl Quality {
                 ),
             ],
         ];
+        rows.retain(|[_, value]| !value.is_empty());
         for s in &self.spectra {
             rows.push([
                 format!("{}-mer distance", s.k),

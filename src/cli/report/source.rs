@@ -1,6 +1,6 @@
 //! Where a report comes from: the folder of a run or of a benchmark.
 
-use crate::cli::{bench, oracle, pretrain};
+use crate::cli::{bench, distil, oracle, pretrain};
 use crate::error::{Error, Result};
 use crate::eval::report::Report;
 use crate::store::{FileHash, RunRecord};
@@ -45,6 +45,7 @@ impl Source {
             Self::Benchmark(folder) => read(folder)?,
             Self::Run(record) => match record.info().verb.as_str() {
                 "pretrain" => pretrain::report(record)?,
+                "distil" => distil::report(record)?,
                 "oracle train" => oracle::training_report(record)?,
                 _ => record.read(REPORT)?.map(|bytes| parse(&bytes, record.path())).transpose()?,
             },
