@@ -8,13 +8,17 @@ pub mod analytic;
 pub mod divergence;
 pub mod initial;
 
+mod anchored;
 mod backprop;
 mod control;
 mod footprint;
+mod glimpse;
 mod objective;
 mod problem;
 mod product_mixture;
+mod replay;
 mod rollout;
+mod soft_q;
 mod surrogate;
 mod terminal;
 mod token_control;
@@ -23,15 +27,19 @@ mod training;
 mod walk;
 mod word_table;
 
+pub use anchored::{Anchor, TwoPriced, two_priced_tilt};
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
 pub use footprint::Walked;
+pub use glimpse::{Consistent, Ddim, GLIMPSES, Glimpse, GlimpseKind, MakeGlimpse};
 pub use objective::{
     ClippedRatio, Ledger, LogVariance, MirrorDescent, OBJECTIVES, Objective, PathLoss, PathObjective, Route, Run,
     ScoreFunction, Update, Weighed, WeightedLikelihood,
 };
 pub use problem::Problem;
+pub use replay::{REPLAY_RULES, Replay, ReplayConfig, Shares, Stock, Track};
 pub use rollout::{Paths, Rollout, roll_out};
+pub use soft_q::SoftQConfig;
 pub use surrogate::Surrogate;
 pub use terminal::{ScoredTerminal, SequenceTerminal, Terminal, Undecoded, Valued};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};

@@ -8,7 +8,7 @@ use crate::diffusion::{GRIDS, SCHEDULES, SOLVERS};
 use crate::error::Result;
 use crate::finetune::divergence::DIVERGENCES;
 use crate::finetune::initial::INITIAL_ROUTES;
-use crate::finetune::{CONTROLS, OBJECTIVES};
+use crate::finetune::{CONTROLS, GLIMPSES, OBJECTIVES, REPLAY_RULES};
 use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
@@ -38,6 +38,8 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GRIDS),
         of(&OBJECTIVES),
         of(&CONTROLS),
+        of(&GLIMPSES),
+        of(&REPLAY_RULES),
         of(&DIVERGENCES),
         of(&STEERINGS),
         of(&OUTLOOKS),

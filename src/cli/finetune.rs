@@ -4,6 +4,7 @@ mod initial;
 mod job;
 mod page;
 mod settings;
+mod soft_q;
 mod start;
 mod training;
 

@@ -10,6 +10,7 @@
 
 mod affine;
 mod chain;
+mod denoised_chain;
 mod interpolant;
 mod lattice;
 mod mixture;
@@ -22,6 +23,7 @@ mod training;
 
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
+pub use denoised_chain::{DenoisedChain, Guessed};
 pub use interpolant::{Interpolant, Mixing};
 pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;

@@ -4,7 +4,7 @@ use super::divergence::Divergence;
 use super::objective::MOST;
 use super::rollout::{Draw, Noise, Sums};
 use super::walk::{Walk, Walker};
-use super::{Control, Problem};
+use super::{Anchor, Control, Problem};
 use crate::diffusion::Memory;
 use crate::error::{Error, Result};
 use crate::nn::{Gradients, gradients_with, read};
@@ -94,7 +94,7 @@ impl BackProp {
         vars: &[(String, Var)],
         batch: &Batch,
     ) -> Result<ShardGradient> {
-        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)], None)
+        self.gradient_from(problem, control, frozen, vars, batch, &[(batch.seed, batch.rows)], Priced::default())
     }
 
     /// As [`gradient`](Self::gradient), with the rows of several shards in one graph: those of `draws` in place of the batch's own;
@@ -103,7 +103,8 @@ impl BackProp {
     /// ```text
     /// loss = −E[r]/α + E[φ(L)],   ∂A_k/∂θ = g·∂x_{k+1} + φ'(L) ∂(½|u_k|² + u_k·ε_k)
     /// ```
-    /// with the L of the whole path, known once it is walked; the noise term keeps its gradient.
+    /// with the L of the whole path, known once it is walked; the noise term keeps its gradient. With an `anchor` the price
+    /// `β/α ½|u − v|²` of every step comes on top; values are then those at the price α + β.
     #[allow(clippy::too_many_arguments, reason = "a batch's draws and its price are not the caller's to bundle")]
     pub(super) fn gradient_from(
         &self,
@@ -113,19 +114,22 @@ impl BackProp {
         vars: &[(String, Var)],
         batch: &Batch,
         draws: &[Draw],
-        divergence: Option<&dyn Divergence>,
+        priced: Priced<'_>,
     ) -> Result<ShardGradient> {
+        let Priced { divergence, anchor } = priced;
         let (chain, block) = (problem.chain, problem.chain.block());
         let share = 1.0 / batch.total as f64;
         let (reward_weight, cost_weight) = match problem.alpha {
             Some(alpha) => (share / alpha, share),
             None => (share, 0.0),
         };
+        let alpha = problem.alpha.map(|alpha| alpha + anchor.map_or(0.0, |anchor| anchor.beta));
+        let departure_weight = anchor.map(|anchor| reward_weight * anchor.beta);
         let length = self.lookahead.map_or(batch.steps, |steps| steps.next_multiple_of(block)).max(1);
         let keep = self.keep.max(KEPT);
         let lands = self.estimator == Estimator::Landing && cost_weight > 0.0 && divergence.is_none();
         let held = lands.then_some(frozen);
-        let walker = Walker { chain, control: Some(control), held };
+        let walker = Walker { chain, control: Some(control), held, anchor };
         let scout = Walker { control: Some(frozen), held: None, ..walker };
         let mut noises = Noise::new(chain, draws);
         let mut x = chain.start(&noises.next(1)?.squeeze(0)?)?;
@@ -152,7 +156,7 @@ impl BackProp {
             }
             let end = Var::from_tensor(&x)?;
             known = Memory::default();
-            let value = problem.terminal.value_at(to, end.as_tensor(), problem.alpha, &mut known)?;
+            let value = problem.terminal.value_at(to, end.as_tensor(), alpha, &mut known)?;
             let loss = (value.sum_all()? * -reward_weight)?;
             let mut adjoint = gradients_with(&loss, &[], &[&end])?.1.remove(0);
             known.context = known.context.map(|context| context.detach());
@@ -176,6 +180,9 @@ impl BackProp {
                     }
                     local = (local + (price.sum_all()? * cost_weight)?)?;
                 }
+                if let (Some(departure), Some(weight)) = (walk.departure, departure_weight) {
+                    local = (local + (departure.sum_all()? * weight)?)?;
+                }
                 let inputs: &[&Var] = if let Start::Inner(x) = &start { &[x] } else { &[] };
                 let (gradients, of_start) = gradients_with(&local, vars, inputs)?;
                 if let Some(of_start) = of_start.into_iter().next() {
@@ -193,6 +200,15 @@ impl BackProp {
         };
         Ok(ShardGradient { gradients, value, log_ratio: sums.log_ratio, cost: sums.cost })
     }
+}
+
+/// What is paid besides, or instead of, KL to the base.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Priced<'a> {
+    /// The divergence of the paths that takes KL's place.
+    pub(super) divergence: Option<&'a dyn Divergence>,
+    /// An earlier control that it costs to leave.
+    pub(super) anchor: Option<Anchor<'a>>,
 }
 
 /// φ'(L) of every path, in the type of `like`.

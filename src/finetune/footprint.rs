@@ -1,5 +1,6 @@
 //! Memory of a fine-tuning run, before it starts.
 
+use super::objective::soft_q_capacity;
 use super::{ControlConfig, ControlKind, FinetuneConfig, OBJECTIVES};
 use crate::diffusion::{DenoiserConfig, PriorConfig};
 use crate::nn::Footprint;
@@ -34,9 +35,17 @@ impl FinetuneConfig {
 
     /// Bytes of the paths that a method of kept paths keeps.
     fn kept(&self, prior: &PriorConfig, walked: Walked) -> u64 {
-        let keeps = OBJECTIVES.get(&self.objective).is_ok_and(|entry| (entry.make)(self).needs() == Needs::Score);
-        let step = prior.length * (3 * prior.embedding_dim + prior.letters.len());
-        if keeps { 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64) } else { 0 }
+        let Ok(entry) = OBJECTIVES.get(&self.objective) else { return 0 };
+        let objective = (entry.make)(self);
+        let scores = objective.needs() == Needs::Score;
+        let state = prior.length * prior.embedding_dim;
+        let step = 3 * state + prior.length * prior.letters.len();
+        let batch = if scores { 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64) } else { 0 };
+        // states, and where densities are weighed innovations; a checkpoint holds them twice
+        let path = 8 * ((walked.steps + 1) * state * if scores { 2 } else { 1 }) as u64;
+        let capacity = if scores { self.replay.capacity.unwrap_or(0) } else { soft_q_capacity(self) };
+        let ring = path.saturating_mul(capacity as u64).min(2 * self.replay.bytes());
+        batch.saturating_add(if objective.replays() { ring } else { 0 })
     }
 
     /// The most blocks of steps whose activations fit into so many bytes.
@@ -115,6 +124,8 @@ mod tests {
         };
         // 256 paths of 64 steps of 100 letters: state, noise and mean of 16 numbers each and 20 beliefs, 4 bytes each
         assert_eq!(paths("ppo") - paths("control"), 256 * 64 * 100 * (3 * 16 + 20) * 4);
+        // 1024 paths of 65 states of 1600 numbers are more than the 256 MiB that they may take, and a checkpoint's as much again
+        assert_eq!(paths("sqdf") - paths("control"), 512 << 20);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod log_variance;
 mod mirror;
 mod paths;
 mod score;
+mod soft_q;
 mod weighted;
 
 pub use clipped::ClippedRatio;
@@ -14,9 +15,10 @@ pub use mirror::MirrorDescent;
 pub use paths::{Ledger, PathLoss, PathObjective, Weighed};
 pub(super) use score::MOST;
 pub use score::ScoreFunction;
+pub(super) use soft_q::capacity as soft_q_capacity;
 pub use weighted::WeightedLikelihood;
 
-use super::{BackProp, Control, FinetuneConfig, Terminal, Valued};
+use super::{Anchor, BackProp, Control, FinetuneConfig, Glimpse, Terminal, Valued};
 use crate::diffusion::Chain;
 use crate::error::Result;
 use crate::nn::{Figures, Gradients, Learner, Params, Pool, Tensors};
@@ -37,6 +39,7 @@ registry! {
     "score" => score::make, "score-function policy gradient; needs no gradient of the reward";
     "path-divergence" => backprop::path_divergence, "any divergence of the paths, by back-propagation through reward and log-ratio";
     "log-variance" => log_variance::make, "variance of log-ratio minus reward over kept paths; needs no gradient of the reward";
+    "sqdf" => soft_q::make, "SQDF: soft values guessed by the frozen prior, one step of kept paths at a time";
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
 }
@@ -66,6 +69,16 @@ pub trait Objective: Send + Sync {
         false
     }
 
+    /// Whether it can pay for leaving an earlier control as well ([`Anchor`]).
+    fn anchors(&self) -> bool {
+        false
+    }
+
+    /// Whether it can learn from paths of earlier controls ([`Replay`](super::Replay)).
+    fn replays(&self) -> bool {
+        false
+    }
+
     /// The gradient of the step that `run` stands at.
     ///
     /// # Errors
@@ -73,13 +86,20 @@ pub trait Objective: Send + Sync {
     fn update(&mut self, run: &Run<'_>) -> Result<Update>;
 
     /// What has to be kept between steps to go on with the same bytes.
-    fn state(&self) -> Tensors {
-        Tensors::default()
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    fn state(&self) -> Result<Tensors> {
+        Ok(Tensors::default())
     }
 
     /// Takes over a [`state`](Self::state).
-    fn restore(&mut self, state: Tensors) {
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    fn restore(&mut self, state: Tensors) -> Result<()> {
         let _ = state;
+        Ok(())
     }
 }
 
@@ -97,6 +117,10 @@ pub struct Run<'a> {
     pub learner: &'a Learner,
     /// Makes the control of some parameters.
     pub control: &'a (dyn Fn(&Params) -> Result<Box<dyn Control + 'a>> + Sync),
+    /// An earlier control that it costs to leave.
+    pub anchor: Option<Anchor<'a>>,
+    /// A guess at the ends of paths, where the settings ask for one that the reward does not make itself.
+    pub glimpse: Option<&'a dyn Glimpse>,
     /// Price of a nat at this step.
     pub alpha: f64,
     /// Steps that a path walks at this step.

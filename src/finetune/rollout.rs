@@ -100,7 +100,7 @@ impl Rollout {
         let mut x = chain.start(&noise.next(1)?.squeeze(0)?)?;
         let (mut states, mut noises) = (Vec::new(), Vec::new());
         let mut sums = Sums::new(rows, chain)?;
-        let walker = Walker { chain, control, held: None };
+        let walker = Walker { chain, control, held: None, anchor: None };
         for first in (0..steps).step_by(chain.block()) {
             let block = first..(first + chain.block()).min(steps);
             let draws = noise.next(block.len())?;

@@ -1,7 +1,7 @@
 //! The reward of a final state.
 
 use crate::diffusion::{Chain as _, Decode, DiffusionChain, Memory};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{read, softmax};
 use crate::random::Seed;
 use crate::reward::{Reward, Score, one_hot};
@@ -24,6 +24,16 @@ pub trait Terminal: Send + Sync {
     fn value(&self, k: usize, x: &Tensor, alpha: Option<f64>) -> Result<Tensor> {
         let _ = alpha;
         self.reward(k, x)
+    }
+
+    /// Rewards (B,) of letter probabilities (B, L, V), where states stand for letters: what a [`Glimpse`](super::Glimpse) of the end
+    /// is worth.
+    ///
+    /// # Errors
+    /// When the states of the chain have no letters, or the shapes do not fit.
+    fn reward_of(&self, probs: &Tensor) -> Result<Tensor> {
+        let _ = probs;
+        Err(Error::usage("the states of this chain have no letters to guess"))
     }
 
     /// Whether the reward has a gradient.
@@ -122,6 +132,10 @@ fn decoded(chain: &DiffusionChain, x: &Tensor) -> Result<Vec<Sequence>> {
 impl Terminal for SequenceTerminal<'_> {
     fn reward(&self, k: usize, x: &Tensor) -> Result<Tensor> {
         self.reward.reward(&softmax(&self.chain.read(k, x)?)?)
+    }
+
+    fn reward_of(&self, probs: &Tensor) -> Result<Tensor> {
+        self.reward.reward(probs)
     }
 
     fn is_differentiable(&self) -> bool {

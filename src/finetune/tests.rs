@@ -1,10 +1,14 @@
 //! Path log-ratios and gradients against independent computations, in f64.
 
+mod anchored;
 mod estimators;
 mod fixture;
 mod gradient;
+mod guesses;
 mod joined;
 mod kept;
 mod paths;
+mod replayed;
+mod soft_q;
 mod tokens;
 mod transfers;

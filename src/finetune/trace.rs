@@ -1,5 +1,6 @@
 //! Paths that are kept, so that any control can be weighed on them.
 
+use super::replay::Track;
 use super::rollout::{Draw, Noise};
 use super::{Control, Valued};
 use crate::diffusion::{Chain, Memory, Move};
@@ -25,6 +26,8 @@ use ndarray::Array2;
 /// Memory of 3 L D + L V numbers a step and path.
 pub struct Trace {
     steps: Vec<Kept>,
+    /// Final states.
+    end: Tensor,
     block: usize,
     /// Rewards of the ends, as decoded.
     pub values: Vec<f64>,
@@ -74,7 +77,58 @@ impl Trace {
         let rows = noises.rows();
         let increments =
             if increments.is_empty() { Array2::zeros((steps, rows)) } else { matrix(&Tensor::stack(&increments, 0)?)? };
-        Ok(Self { steps: kept, block: chain.block(), values: values.values(&x)?, increments })
+        Ok(Self { steps: kept, block: chain.block(), values: values.values(&x)?, increments, end: x })
+    }
+
+    /// Each path by itself on the host, with its innovations where densities are to be weighed on it.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub(super) fn tracks(&self, epoch: u64, innovations: bool) -> Result<Vec<Track>> {
+        let together = |parts: Vec<&Tensor>| Ok::<_, Error>(Tensor::stack(&parts, 1)?.to_device(&Device::Cpu)?);
+        let states = together(self.steps.iter().map(|kept| &kept.x).chain([&self.end]).collect())?;
+        let pushes =
+            if innovations { Some(together(self.steps.iter().map(|kept| &kept.innovation).collect())?) } else { None };
+        let track = |row: usize| {
+            Ok(Track {
+                states: states.get(row)?,
+                innovations: pushes.as_ref().map(|pushes| pushes.get(row)).transpose()?,
+                behaviour: self.increments.column(row).to_vec(),
+                value: self.values[row],
+                epoch,
+            })
+        };
+        (0..self.rows()).map(track).collect()
+    }
+
+    /// The paths of some tracks, as they were when they were drawn.
+    ///
+    /// # Errors
+    /// When a track holds no innovations, or a tensor operation fails.
+    pub(super) fn of(chain: &dyn Chain, tracks: &[&Track]) -> Result<Self> {
+        let steps = tracks.first().map_or(0, |track| track.behaviour.len());
+        let rows = |k: usize, part: fn(&Track) -> Option<&Tensor>| -> Result<Tensor> {
+            let one = |track: &&Track| {
+                let part =
+                    part(track).ok_or_else(|| Error::usage("a kept path without innovations has no densities"))?;
+                Ok(part.get(k)?)
+            };
+            let rows = tracks.iter().map(one).collect::<Result<Vec<_>>>()?;
+            Ok(Tensor::stack(&rows, 0)?.to_device(chain.device())?)
+        };
+        let states = |k: usize| rows(k, |track| Some(&track.states));
+        let mut kept = Vec::with_capacity(steps);
+        for first in (0..steps).step_by(chain.block()) {
+            let mut memory = Memory::default();
+            for k in first..(first + chain.block()).min(steps) {
+                let x = states(k)?;
+                let base = chain.advance(k, &x, &mut memory)?;
+                kept.push(Kept { k, innovation: rows(k, |track| track.innovations.as_ref())?, x, base });
+            }
+        }
+        let increments = Array2::from_shape_fn((steps, tracks.len()), |(k, i)| tracks[i].behaviour[k]);
+        let values = tracks.iter().map(|track| track.value).collect();
+        Ok(Self { steps: kept, end: states(steps)?, block: chain.block(), values, increments })
     }
 
     /// Paths.

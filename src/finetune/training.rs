@@ -4,7 +4,10 @@ use super::backprop::means;
 use super::divergence::DivergenceKind;
 use super::objective::{OBJECTIVES, Objective, Run, Update};
 use super::word_table::WordTable;
-use super::{BackProp, Control, ControlConfig, ControlStart, Estimator, Terminal, TokenControl, Valued};
+use super::{
+    Anchor, BackProp, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse, GlimpseKind, ReplayConfig,
+    SoftQConfig, Terminal, TokenControl, Valued,
+};
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
 use crate::nn::{AdamWConfig, Figures, Learner, Learnt, Params, Pool, Tensors, Training};
@@ -58,8 +61,19 @@ pub struct FinetuneConfig {
     pub reuse: u64,
     /// How far a step's density ratio may leave 1 before proximal policy optimisation ignores the path.
     pub clip: f64,
+    /// How soft-Q fine-tuning guesses and trusts values on the way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub soft_q: SoftQConfig,
+    /// How methods that learn from earlier paths keep them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub replay: ReplayConfig,
     /// The control network.
     pub control: ControlConfig,
+}
+
+/// What is as it was before there was a setting is not written down: records of other methods stay the same.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for FinetuneConfig {
@@ -83,6 +97,8 @@ impl Default for FinetuneConfig {
             lookahead: None,
             reuse: 4,
             clip: 0.1,
+            soft_q: SoftQConfig::default(),
+            replay: ReplayConfig::default(),
             control: ControlConfig::default(),
         }
     }
@@ -127,6 +143,8 @@ impl FinetuneConfig {
             return Err(Error::usage(format!("`clip` is {}; above 0 to below 1 is accepted", self.clip)));
         }
         OBJECTIVES.get(&self.objective)?;
+        self.soft_q.check()?;
+        self.replay.check()?;
         if self.lookahead == Some(0) {
             return Err(Error::usage("`lookahead` is 0; at least 1 step is needed"));
         }
@@ -181,6 +199,8 @@ pub struct Finetuning<'a> {
     device: Device,
     learner: Learner,
     objective: Box<dyn Objective>,
+    anchor: Option<(TokenControl<'a>, f64)>,
+    glimpse: Option<Box<dyn Glimpse + 'a>>,
     keep: usize,
     /// Whether the shards of a step, with the noise that is theirs, share one graph: a device wants large ones.
     pub(super) joined: bool,
@@ -211,6 +231,15 @@ impl<'a> Finetuning<'a> {
             let message = format!("objective `{}` needs a reward with a gradient", config.objective);
             return Err(Error::usage(message).hint("`ppo` and `weighted-likelihood` need its values only"));
         }
+        if config.replay.capacity.is_some_and(|capacity| capacity > 0) && !objective.replays() {
+            let message = format!(
+                "objective `{}` learns from paths of its present control; a replay buffer holds older ones",
+                config.objective
+            );
+            return Err(
+                Error::usage(message).hint("`sqdf`, `log-variance` and `weighted-likelihood` can learn from those")
+            );
+        }
         let device = chain.prior().device().clone();
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);
         TokenControl::new(chain, &config.control, &params)?;
@@ -228,7 +257,31 @@ impl<'a> Finetuning<'a> {
         };
         let learner = Learner::new(params, settings, config.ema, config.steps)?;
         let joined = !device.is_cpu();
-        Ok(Self { config, chain, reward, seed, pool, device, learner, objective, keep: 0, joined })
+        let glimpse: Option<Box<dyn Glimpse + 'a>> = match config.soft_q.glimpse {
+            GlimpseKind::Ddim(steps) => Some(Box::new(Ddim::new(chain, steps))),
+            GlimpseKind::Tweedie | GlimpseKind::Consistency | GlimpseKind::Soft => None,
+        };
+        Ok(Self {
+            config,
+            chain,
+            reward,
+            seed,
+            pool,
+            device,
+            learner,
+            objective,
+            anchor: None,
+            glimpse,
+            keep: 0,
+            joined,
+        })
+    }
+
+    /// The same run with a guess at the ends of paths in place of the one that its settings name: where these say
+    /// [`GlimpseKind::Consistency`] it has to be given, such as a [`Consistent`](super::Consistent) one.
+    #[must_use]
+    pub fn glimpsing(self, glimpse: Box<dyn Glimpse + 'a>) -> Self {
+        Self { glimpse: Some(glimpse), ..self }
     }
 
     /// The same run keeping the activations of so many blocks of steps ([`BackProp::keep`]): less time, more memory, the
@@ -236,6 +289,23 @@ impl<'a> Finetuning<'a> {
     #[must_use]
     pub fn keeping(self, keep: usize) -> Self {
         Self { keep, ..self }
+    }
+
+    /// The same run with a price `beta` a nat on leaving the control of these weights, of the same configuration, on top of alpha
+    /// on leaving the prior ([`Anchor`]): what [`Training::weights`] of an earlier round answered.
+    ///
+    /// # Errors
+    /// When `beta` is not a finite number from 0 on, the weights have other names or shapes, or the objective cannot pay for it.
+    pub fn anchored(self, weights: Tensors, beta: f64) -> Result<Self> {
+        if !(beta >= 0.0 && beta.is_finite()) {
+            return Err(Error::usage(format!("`beta` is {beta}; a finite number from 0 on is accepted")));
+        }
+        if !self.objective.anchors() {
+            let message = format!("objective `{}` cannot pay for leaving an earlier control", self.config.objective);
+            return Err(Error::usage(message).hint("`control` and `sqdf` can"));
+        }
+        let control = TokenControl::new(self.chain, &self.config.control, &Params::frozen(weights, &self.device))?;
+        Ok(Self { anchor: Some((control, beta)), ..self })
     }
 
     /// Steps that paths walk at present: for some methods the end is brought in early in training.
@@ -281,6 +351,8 @@ impl Training for Finetuning<'_> {
             config,
             learner: &self.learner,
             control: &control,
+            anchor: self.anchor.as_ref().map(|(control, beta)| Anchor { control, beta: *beta }),
+            glimpse: self.glimpse.as_deref(),
             alpha,
             steps,
             seed: self.seed,
@@ -313,13 +385,13 @@ impl Training for Finetuning<'_> {
 
     fn state(&self) -> Result<Tensors> {
         let mut state = self.learner.state()?;
-        state.extend(self.objective.state().into_iter().map(|(name, tensor)| (format!("{OWN}{name}"), tensor)));
+        state.extend(self.objective.state()?.into_iter().map(|(name, tensor)| (format!("{OWN}{name}"), tensor)));
         Ok(state)
     }
 
     fn restore(&mut self, done: u64, state: &Tensors) -> Result<()> {
         let own = state.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(OWN)?.to_owned(), tensor.clone())));
-        self.objective.restore(own.collect());
+        self.objective.restore(own.collect())?;
         self.learner.restore(done, state)
     }
 

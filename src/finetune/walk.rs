@@ -1,6 +1,6 @@
 //! One block of a chain's steps, with or without control.
 
-use super::Control;
+use super::{Anchor, Control};
 use crate::diffusion::{Chain, Change, Leap, Memory};
 use crate::error::Result;
 use candle_core::Tensor;
@@ -15,6 +15,9 @@ pub struct Walk {
     pub cost: Option<Tensor>,
     /// Σ u·ε per row, (B,).
     pub product: Option<Tensor>,
+    /// Σ ½|u − v|² per row, (B,), v the earlier control of an [`Anchor`], and where a twin takes the gradient of the products
+    /// `Σ (ū − v)·ε` of it on top; nothing without one.
+    pub departure: Option<Tensor>,
 }
 
 /// Who walks.
@@ -26,6 +29,8 @@ pub struct Walker<'a> {
     pub control: Option<&'a dyn Control>,
     /// The same control with its weights held fixed: takes the gradient of Σ u·ε in its stead.
     pub held: Option<&'a dyn Control>,
+    /// An earlier control from which the departure is counted too; a block is then walked step by step.
+    pub anchor: Option<Anchor<'a>>,
 }
 
 impl Walker<'_> {
@@ -34,6 +39,9 @@ impl Walker<'_> {
     /// # Errors
     /// When the shapes do not fit.
     pub fn walk(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
+        if self.anchor.is_some() {
+            return self.walk_by_steps(steps, x, noise, memory);
+        }
         let base = self.chain.advance(steps.start, x, &mut memory)?;
         let change = |control: Option<&dyn Control>| -> Result<Option<Change>> {
             control.map_or(Ok(None), |control| control.change(steps.clone(), x, &base))
@@ -48,15 +56,15 @@ impl Walker<'_> {
                     self.control.map(|_| Ok(rows.narrow(1, width + i, 1)?.squeeze(1)?)).transpose()
                 };
                 let end = rows.narrow(1, 0, width)?.contiguous()?.reshape(x.shape())?;
-                return Ok(Walk { x: end, cost: column(0)?, product: column(1)? });
+                return Ok(Walk { x: end, cost: column(0)?, product: column(1)?, departure: None });
             }
         }
         self.walk_by_steps(steps, x, noise, memory)
     }
 
     fn walk_by_steps(&self, steps: Range<usize>, x: &Tensor, noise: &Tensor, mut memory: Memory) -> Result<Walk> {
-        let mut held_memory = Memory::default();
-        let mut walk = Walk { x: x.clone(), cost: None, product: None };
+        let (mut held_memory, mut earlier_memory) = (Memory::default(), Memory::default());
+        let mut walk = Walk { x: x.clone(), cost: None, product: None, departure: None };
         let per_row = |values: Tensor| -> Result<Tensor> { Ok(values.flatten_from(1)?.sum(1)?) };
         let add = |sum: &mut Option<Tensor>, more: Tensor| -> Result<()> {
             *sum = Some(match sum.take() {
@@ -72,11 +80,16 @@ impl Walker<'_> {
             if let Some(control) = self.control {
                 let u = control.control(k, &walk.x, &base, &mut memory)?;
                 add(&mut walk.cost, per_row((u.sqr()? * 0.5)?)?)?;
-                let paired = match self.held {
-                    None => (&u * &epsilon)?,
-                    Some(held) => (held.control(k, &walk.x, &base, &mut held_memory)? * &epsilon)?,
-                };
-                add(&mut walk.product, per_row(paired)?)?;
+                let held = self.held.map(|held| held.control(k, &walk.x, &base, &mut held_memory)).transpose()?;
+                add(&mut walk.product, per_row((held.as_ref().unwrap_or(&u) * &epsilon)?)?)?;
+                if let Some(anchor) = &self.anchor {
+                    let earlier = anchor.control.control(k, &walk.x, &base, &mut earlier_memory)?;
+                    let mut departure = ((&u - &earlier)?.sqr()? * 0.5)?;
+                    if let Some(held) = &held {
+                        departure = (departure + ((held - &earlier)? * &epsilon)?)?;
+                    }
+                    add(&mut walk.departure, per_row(departure)?)?;
+                }
                 push = (u + epsilon)?;
             }
             walk.x = (base.mean + (push * base.std)?)?;
@@ -120,7 +133,7 @@ mod tests {
             let held = TokenControl::new(&chain, &config, &held).unwrap();
             let noise = check::normal_f32(5, &[3, 7, 5, 4]);
             for twin in [None, Some(&held as &dyn Control)] {
-                let walker = Walker { chain: &chain, control: Some(&control), held: twin };
+                let walker = Walker { chain: &chain, control: Some(&control), held: twin, anchor: None };
                 check::layer_against_composed(&params, &[check::normal_f32(4, &[7, 5, 4])], |x| {
                     let walk = walker.walk(3..6, &x[0], &noise, Memory::default())?;
                     let rows = [

@@ -66,7 +66,7 @@ impl Cloud {
             calls.denoised += u64::from(context.is_none()) * range.len() as u64;
             calls.slopes += u64::from(control.is_some()) * (range.len() * steps.len()) as u64;
             let noise = normals(target, steps.len(), range.len(), rng)?;
-            let walker = Walker { chain: target.chain, control, held: None };
+            let walker = Walker { chain: target.chain, control, held: None, anchor: None };
             let walk = walker.walk(steps.clone(), &slice(&self.x)?, &noise, Memory { context, change: None })?;
             let mut part = Part::at(target, steps.end, walk.x.detach(), value, calls)?;
             if let (Some(cost), Some(product)) = (&walk.cost, &walk.product) {

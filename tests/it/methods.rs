@@ -63,3 +63,28 @@ fn an_oracle_without_a_gradient_is_enough_for_methods_of_values() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && text.contains("`missing` is NaN"), "{text}");
 }
+
+#[test]
+fn soft_q_takes_its_guesses_and_its_buffer_from_the_command_line() {
+    let toy = toy();
+    let options = "--reward model:r --objective sqdf --alpha 0.5 --discount 0.95 --glimpse ddim:2 --pairs 30 --replay 20 \
+                   --replay-fresh 0.25 --replay-rule reward --replay-corrected --out guessed";
+    let said = tuned(&toy, options);
+    assert!(said["certificate"]["gap"]["value"].is_f64(), "{said}");
+    let run = fs::read_to_string(toy.path("guessed/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let finetune = &run["config"]["plan"]["finetune"];
+    assert_eq!(finetune["soft-q"], serde_json::json!({ "discount": 0.95, "glimpse": "ddim:2", "pairs": 30 }));
+    assert_eq!(finetune["replay"]["capacity"], 20);
+    for (options, said) in [
+        ("--objective ppo --replay 20", "objective `ppo` reads no setting of guesses or kept paths"),
+        ("--objective log-variance --glimpse soft", "objective `log-variance` guesses no ends of paths"),
+        ("--objective sqdf --glimpse consistency", "`glimpse` consistency needs a model"),
+        ("--objective sqdf --replay-rule best", "unknown replay rule `best`"),
+        ("--objective sqdf --discount 1.5", "`soft-q.discount` is 1.5; above 0 to 1 is accepted"),
+    ] {
+        let output = toy.output(&format!("finetune --prior p {SHORT} --reward model:r {options} --out refused"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && text.contains(said), "{options}: {text}");
+    }
+}

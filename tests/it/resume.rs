@@ -140,6 +140,13 @@ fn a_killed_finetune_ends_in_the_same_bytes() {
     stopped_and_repeated(&toy, &tuning(&toy, 60), 12, kill);
 }
 
+#[test]
+fn a_finetune_that_is_killed_with_a_full_buffer_ends_in_the_same_bytes() {
+    let toy = Toy::new();
+    let line = format!("{} --objective sqdf --replay 50 --replay-rule reward", tuning(&toy, 60));
+    stopped_and_repeated(&toy, &line, 12, kill);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_pretraining_ends_in_the_same_bytes() {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
 use crate::finetune::divergence::DivergenceKind;
-use crate::finetune::{ControlStart, OBJECTIVES, Route, SequenceTerminal, Walked};
+use crate::finetune::{ControlStart, GlimpseKind, OBJECTIVES, Route, SequenceTerminal, Walked};
 use crate::nn::{Tensors, Training as _};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
@@ -139,8 +139,10 @@ impl Job<'_> {
         let route = (OBJECTIVES.get(&config.objective)?.make)(&config).route();
         let turned = stand_in.as_ref().filter(|_| route == Route::Surrogate);
         let source = turned.map_or(self.reward, |stand_in| &stand_in.surrogate as &dyn Reward);
-        let exact =
-            config.lookahead.is_some() || config.control.start == ControlStart::Tilt || self.plan.initial.is_some();
+        let exact = config.lookahead.is_some()
+            || config.control.start == ControlStart::Tilt
+            || config.soft_q.glimpse == GlimpseKind::Soft
+            || self.plan.initial.is_some();
         let wanted = exact && !source.has_soft_value() && enumerable(letters, length);
         let table = wanted
             .then(|| match turned {

@@ -1,6 +1,7 @@
 //! Arguments of `finetune`, and what they amount to.
 
 use super::initial::InitialArgs;
+use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
 use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::{ChainConfig, InitialLaw};
@@ -22,6 +23,8 @@ Examples:
                                     linear instead of exponential weights
   seqtilt finetune --prior prior --reward model:reward --objective no-kl --out collapsed
                                     the ablation: what happens without the divergence
+  seqtilt finetune --prior prior --reward model:reward --objective sqdf --discount 0.95 --out guessed
+                                    soft-Q: one step of kept paths at a time, by the prior's guess at their ends
   seqtilt finetune --prior prior --reward model:reward --eta 0.5 --initial staged-v2 --out started
                                     a chain with less noise, whose initial law is learned too
   seqtilt sample --control tilted --count 1000
@@ -101,6 +104,9 @@ pub(in crate::cli) struct Tuning {
     /// Optimiser steps that methods of kept paths take on one batch of them [default: 4]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) reuse: Option<u64>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "SoftQArgs::is_empty")]
+    pub(in crate::cli) soft_q: SoftQArgs,
     /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) clip: Option<f64>,
@@ -229,6 +235,7 @@ impl Tuning {
         if self.match_curvature {
             config.alpha = curvature_matched(config.alpha, config.divergence.get());
         }
+        self.soft_q.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;

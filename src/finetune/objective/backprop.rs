@@ -2,6 +2,7 @@
 
 use super::{Objective, Route, Run, Update};
 use crate::error::{Error, Result};
+use crate::finetune::backprop::Priced;
 use crate::finetune::rollout::Draw;
 use crate::finetune::{BackProp, Batch, FinetuneConfig, Problem};
 use crate::nn::over_shards;
@@ -84,6 +85,10 @@ impl Objective for Pathwise {
         true
     }
 
+    fn anchors(&self) -> bool {
+        self.price != Price::Paths
+    }
+
     fn update(&mut self, run: &Run<'_>) -> Result<Update> {
         let terminal = run.terminal.ok_or_else(|| Error::usage("this objective needs the reward's gradient"))?;
         let problem = Problem { chain: run.chain, terminal, alpha: (self.price != Price::Free).then_some(run.alpha) };
@@ -100,11 +105,12 @@ impl Objective for Pathwise {
                 (steps, method.truncate) = (steps.min(run.steps), Some(1));
             }
         }
-        if self.price != Price::Kl {
-            // neither without a price nor under one that is not a sum over steps do stretches end in a value
+        if self.price != Price::Kl || run.anchor.is_some() {
+            // neither without a price, nor under one that is not a sum over steps or of another base, do stretches end in a value
             method = BackProp { lookahead: None, ..method };
         }
         let divergence = (self.price == Price::Paths).then(|| run.config.divergence.get());
+        let priced = Priced { divergence, anchor: run.anchor };
         let (vars, held) = (run.learner.params().vars(), run.learner.held());
         let draws = run.draws(run.done());
         let graphs: Vec<&[Draw]> = draws.chunks(if run.joined { draws.len() } else { 1 }).collect();
@@ -113,7 +119,7 @@ impl Objective for Pathwise {
             let rows = graphs[i].iter().map(|(_, rows)| rows).sum();
             let part = Batch { rows, total: run.config.batch, steps, seed: run.seed_at(run.done()) };
             let (control, frozen) = (control.as_ref(), frozen.as_ref());
-            let part = method.gradient_from(&problem, control, frozen, &vars, &part, graphs[i], divergence)?;
+            let part = method.gradient_from(&problem, control, frozen, &vars, &part, graphs[i], priced)?;
             Ok((part.gradients, [part.value, part.cost]))
         })?;
         Ok(Update { sums, rows: rows.into_iter().flatten().collect(), known: None, figures: Vec::new() })

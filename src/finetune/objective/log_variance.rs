@@ -21,7 +21,7 @@ pub struct LogVariance {
 }
 
 pub(super) fn make(config: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(PathObjective::new(LogVariance { reuse: config.reuse }))
+    Box::new(PathObjective::new(LogVariance { reuse: config.reuse }).replaying(&config.replay))
 }
 
 impl PathLoss for LogVariance {
@@ -32,6 +32,10 @@ impl PathLoss for LogVariance {
 
     fn reuse(&self) -> u64 {
         self.reuse
+    }
+
+    fn replays(&self) -> bool {
+        true
     }
 }
 

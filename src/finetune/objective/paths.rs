@@ -3,6 +3,7 @@
 use super::{Objective, Route, Run, Update};
 use crate::error::Result;
 use crate::finetune::divergence::Divergence;
+use crate::finetune::replay::{Replay, ReplayConfig, Track};
 use crate::finetune::trace::Trace;
 use crate::nn::{Figures, Params, Tensors, over_shards};
 use crate::reward::Needs;
@@ -16,6 +17,9 @@ pub struct Ledger<'a> {
     pub drawn: &'a Array2<f64>,
     /// ℓ_k of the control as it is now, (K, n).
     pub now: &'a Array2<f64>,
+    /// Log of what a path's probability of being drawn from a replay buffer is of an even one, (n); nothing where all are alike, or where
+    /// that is not to be corrected. The law of the paths is `e^{drawn + this}` then.
+    pub log_shares: Option<&'a [f64]>,
     /// Price of the divergence.
     pub alpha: f64,
     /// The divergence that is priced.
@@ -27,6 +31,16 @@ impl Ledger<'_> {
     #[must_use]
     pub fn drawn_ratio(&self) -> Array1<f64> {
         self.drawn.sum_axis(Axis(0))
+    }
+
+    /// L of the law that the paths are of: of the control that drew them, and of the draw from a buffer.
+    #[must_use]
+    pub fn source_ratio(&self) -> Array1<f64> {
+        let mut ratio = self.drawn_ratio();
+        for (ratio, share) in ratio.iter_mut().zip(self.log_shares.unwrap_or_default()) {
+            *ratio += share;
+        }
+        ratio
     }
 
     /// L of the control as it is now, per path.
@@ -66,10 +80,17 @@ pub trait PathLoss: Send + Sync {
     fn route(&self) -> Route {
         Route::Surrogate
     }
+
+    /// Whether paths of several earlier controls will do: where the loss holds for any law of the paths, or weighs each by the density that
+    /// it was drawn with.
+    fn replays(&self) -> bool {
+        false
+    }
 }
 
 /// A [`PathLoss`] as an [`Objective`]: paths of the control as it stands are drawn, weighed, and kept for as many optimiser
-/// steps as the loss reuses them.
+/// steps as the loss reuses them. With a replay buffer ([`FinetuneConfig::replay`](crate::finetune::FinetuneConfig::replay)) a share of a
+/// batch is drawn anew and put in, and the batch is then drawn from all that is in there.
 ///
 /// # Cost
 /// One walk of the chain a batch; one evaluation of the control forward and one in reverse an optimiser step, and another
@@ -78,18 +99,27 @@ pub struct PathObjective<L> {
     loss: L,
     batch: Option<Kept>,
     behaviour: Option<Tensors>,
+    replay: Option<Replay>,
 }
 
 struct Kept {
     traces: Vec<Trace>,
     values: Vec<f64>,
     drawn: Array2<f64>,
+    log_shares: Option<Vec<f64>>,
 }
 
 impl<L: PathLoss> PathObjective<L> {
     /// The objective of a loss.
     pub fn new(loss: L) -> Self {
-        Self { loss, batch: None, behaviour: None }
+        Self { loss, batch: None, behaviour: None, replay: None }
+    }
+
+    /// The same with the buffer of some settings, where they keep paths.
+    #[must_use]
+    pub fn replaying(self, config: &ReplayConfig) -> Self {
+        let replay = config.capacity.filter(|capacity| *capacity > 0).map(|n| Replay::new(n, config.bytes()));
+        Self { replay, ..self }
     }
 
     /// Draws the batch that belongs to optimiser step `first` with the weights that stood then.
@@ -99,9 +129,52 @@ impl<L: PathLoss> PathObjective<L> {
             let control = (run.control)(behaviour)?;
             Trace::draw(run.chain, Some(control.as_ref()), run.values, run.steps, &draws[i..=i])
         })?;
+        Ok(Kept::new(traces, None))
+    }
+
+    /// Puts fresh paths of the control as it stands into the buffer.
+    fn refill(run: &Run<'_>, replay: &mut Replay) -> Result<()> {
+        let held = run.learner.held();
+        let mut left = run.config.replay.fresh_of(run.config.batch, replay.is_empty());
+        let draws: Vec<_> = run
+            .draws(run.done())
+            .into_iter()
+            .map(|(seed, rows)| {
+                let rows = rows.min(left);
+                left -= rows;
+                (seed, rows)
+            })
+            .filter(|(_, rows)| *rows > 0)
+            .collect();
+        let tracks = run.pool.map(draws.len(), |i| {
+            let control = (run.control)(&held)?;
+            let trace = Trace::draw(run.chain, Some(control.as_ref()), run.values, run.steps, &draws[i..=i])?;
+            trace.tracks(run.done(), true)
+        })?;
+        replay.push(tracks.into_iter().flatten().collect());
+        Ok(())
+    }
+
+    /// Draws the batch that belongs to optimiser step `first` from the buffer.
+    fn recall(run: &Run<'_>, first: u64, replay: &Replay) -> Result<Kept> {
+        let (batch, config) = (run.config.batch, &run.config.replay);
+        // whole paths are learned from: the discount of a step does not matter
+        let shares = replay.shares(config, 1.0, batch)?;
+        let drawn = shares.draw(batch, &mut run.seed_at(first).child("replay").rng());
+        let log_shares =
+            config.corrected.then(|| drawn.iter().map(|pair| -shares.path_weight(pair.path).ln()).collect());
+        let tracks: Vec<&Track> = drawn.iter().map(|pair| &replay.tracks()[pair.path]).collect();
+        let parts: Vec<&[&Track]> = tracks.chunks(run.config.shard).collect();
+        let traces = run.pool.map(parts.len(), |i| Trace::of(run.chain, parts[i]))?;
+        Ok(Kept::new(traces, log_shares))
+    }
+}
+
+impl Kept {
+    fn new(traces: Vec<Trace>, log_shares: Option<Vec<f64>>) -> Self {
         let values = traces.iter().flat_map(|trace| trace.values.iter().copied()).collect();
         let drawn = beside(traces.iter().map(|trace| &trace.increments));
-        Ok(Kept { traces, values, drawn })
+        Self { traces, values, drawn, log_shares }
     }
 }
 
@@ -120,14 +193,25 @@ impl<L: PathLoss> Objective for PathObjective<L> {
         self.loss.route()
     }
 
+    fn replays(&self) -> bool {
+        self.loss.replays()
+    }
+
     fn update(&mut self, run: &Run<'_>) -> Result<Update> {
         let age = run.done() % self.loss.reuse();
         if age == 0 {
             self.batch = None;
-            self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?;
+            match &mut self.replay {
+                Some(replay) => Self::refill(run, replay)?,
+                None => {
+                    self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?
+                }
+            }
         }
         let kept = if let Some(kept) = self.batch.take() {
             kept
+        } else if let Some(replay) = &self.replay {
+            Self::recall(run, run.done() - age, replay)?
         } else {
             let behaviour = match (&self.behaviour, age) {
                 (Some(weights), 1..) => Params::frozen(weights.clone(), run.learner.params().device()),
@@ -135,7 +219,7 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             };
             Self::draw(run, run.done() - age, &behaviour)?
         };
-        let now = if age == 0 {
+        let now = if age == 0 && self.replay.is_none() {
             kept.drawn.clone()
         } else {
             let held = run.learner.held();
@@ -143,7 +227,14 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             beside(parts.iter())
         };
         let divergence = run.config.divergence.get();
-        let ledger = Ledger { values: &kept.values, drawn: &kept.drawn, now: &now, alpha: run.alpha, divergence };
+        let ledger = Ledger {
+            values: &kept.values,
+            drawn: &kept.drawn,
+            now: &now,
+            log_shares: kept.log_shares.as_deref(),
+            alpha: run.alpha,
+            divergence,
+        };
         let Weighed { weights, mut figures } = self.loss.weigh(&ledger)?;
         let n = kept.values.len() as f64;
         let known = (kept.values.iter().sum::<f64>() / n, ledger.drawn_ratio().sum() / n);
@@ -169,12 +260,16 @@ impl<L: PathLoss> Objective for PathObjective<L> {
         Ok(Update { sums, rows: Vec::new(), known: Some(known), figures })
     }
 
-    fn state(&self) -> Tensors {
-        self.behaviour.clone().unwrap_or_default()
+    fn state(&self) -> Result<Tensors> {
+        self.replay.as_ref().map_or_else(|| Ok(self.behaviour.clone().unwrap_or_default()), Replay::state)
     }
 
-    fn restore(&mut self, state: Tensors) {
+    fn restore(&mut self, state: Tensors) -> Result<()> {
         self.batch = None;
+        if let Some(replay) = &mut self.replay {
+            return replay.restore(&state);
+        }
         self.behaviour = (!state.is_empty()).then_some(state);
+        Ok(())
     }
 }

@@ -19,23 +19,27 @@ pub struct WeightedLikelihood {
 }
 
 pub(super) fn make(config: &FinetuneConfig) -> Box<dyn Objective> {
-    Box::new(PathObjective::new(WeightedLikelihood { reuse: config.reuse }))
+    Box::new(PathObjective::new(WeightedLikelihood { reuse: config.reuse }).replaying(&config.replay))
 }
 
 impl PathLoss for WeightedLikelihood {
     fn weigh(&self, ledger: &Ledger<'_>) -> Result<Weighed> {
         let logs: Vec<f64> =
-            ledger.values.iter().zip(&ledger.drawn_ratio()).map(|(r, l)| r / ledger.alpha - l).collect();
+            ledger.values.iter().zip(&ledger.source_ratio()).map(|(r, l)| r / ledger.alpha - l).collect();
         let weights = shares(&logs);
         let ess = 1.0 / weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64;
         // E_θ[∂L/∂θ] = 0: the ratio of the present control to the one that drew the paths is a baseline without bias
-        let moved: Vec<f64> = ledger.ratio().iter().zip(&ledger.drawn_ratio()).map(|(now, old)| now - old).collect();
+        let moved: Vec<f64> = ledger.ratio().iter().zip(&ledger.source_ratio()).map(|(now, old)| now - old).collect();
         let weights = shares(&moved).iter().zip(&weights).map(|(moved, w)| moved - w).collect();
         Ok(Weighed { weights: row(weights), figures: vec![("weights_ess_share", ess)] })
     }
 
     fn reuse(&self) -> u64 {
         self.reuse
+    }
+
+    fn replays(&self) -> bool {
+        true
     }
 }
 

@@ -2,8 +2,12 @@
 
 use crate::diffusion::{Chain, Memory, Move};
 use crate::error::Result;
-use crate::finetune::{Batch, Control, Estimator, Problem, Rollout, Terminal};
-use crate::nn::{Gradients, Mlp, Params};
+use crate::finetune::{
+    Anchor, BackProp, Batch, Control, Estimator, FinetuneConfig, Glimpse, Objective, Problem, Rollout, Run, Terminal,
+    Undecoded,
+};
+use crate::nn::{AdamWConfig, Gradients, Init, Learner, Mlp, Params, Pool, sum_gradients};
+use crate::random::Seed;
 use candle_core::{DType, Device, Tensor};
 
 /// A chain in two dimensions that bends, and remembers the cosine of its state for a block of steps.
@@ -157,4 +161,83 @@ pub(super) fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt())
+}
+
+/// The same push at every state of a step, one number a step.
+pub(super) struct Shift(Tensor);
+
+impl Shift {
+    pub(super) fn new(params: &Params, steps: usize) -> Self {
+        Self(params.get("shift", steps, Init::Zeros).unwrap())
+    }
+}
+
+impl Control for Shift {
+    fn control(&self, k: usize, x: &Tensor, _: &Move, _: &mut Memory) -> Result<Tensor> {
+        Ok(self.0.narrow(0, k, 1)?.broadcast_as(x.shape())?.contiguous()?)
+    }
+}
+
+/// A run of an objective on any chain: one step of it at a time.
+pub(super) struct Trial<'a> {
+    pub(super) chain: &'a dyn Chain,
+    pub(super) terminal: &'a dyn Terminal,
+    pub(super) config: FinetuneConfig,
+    pub(super) anchor: Option<Anchor<'a>>,
+    pub(super) glimpse: Option<&'a dyn Glimpse>,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(chain: &'a dyn Chain, terminal: &'a dyn Terminal, config: FinetuneConfig) -> Self {
+        Self { chain, terminal, config, anchor: None, glimpse: None }
+    }
+
+    /// The gradient of one step.
+    pub(super) fn gradient(
+        &self,
+        objective: &mut dyn Objective,
+        params: &Params,
+        control: &(impl Fn(&Params) -> Box<dyn Control> + Sync),
+        seed: Seed,
+    ) -> Gradients {
+        let learner = Learner::new(params.clone(), AdamWConfig::default(), 0.5, 1).unwrap();
+        let values = Undecoded(self.terminal);
+        let control = |params: &Params| -> Result<Box<dyn Control>> { Ok(control(params)) };
+        let run = Run {
+            chain: self.chain,
+            terminal: Some(self.terminal),
+            values: &values,
+            config: &self.config,
+            learner: &learner,
+            control: &control,
+            anchor: self.anchor,
+            glimpse: self.glimpse,
+            alpha: self.config.alpha,
+            steps: self.chain.steps(),
+            seed,
+            pool: Pool::inline(),
+            method: BackProp { estimator: self.config.estimator, ..BackProp::default() },
+            joined: false,
+        };
+        sum_gradients(&objective.update(&run).unwrap().sums, Pool::inline()).unwrap()
+    }
+
+    /// So many steps down the gradient at a constant rate, each on draws of its own.
+    pub(super) fn descend(
+        &self,
+        params: &Params,
+        control: &(impl Fn(&Params) -> Box<dyn Control> + Sync),
+        rate: f64,
+        steps: u64,
+    ) {
+        let mut objective = (crate::finetune::OBJECTIVES.get(&self.config.objective).unwrap().make)(&self.config);
+        for step in 0..steps {
+            let gradients = self.gradient(objective.as_mut(), params, control, Seed::root(31).index(step));
+            for (name, var) in params.vars() {
+                if let Some(gradient) = gradients.get(&name) {
+                    var.set(&(var.as_tensor() - (gradient * rate).unwrap()).unwrap()).unwrap();
+                }
+            }
+        }
+    }
 }

@@ -51,7 +51,7 @@ fn the_log_ratio_of_a_joined_chain_is_that_of_both_segments() {
         let first = Rollout::draw(joined.lead(), Some(lead.as_ref()), 6, 5, Seed::root(6), false).unwrap();
         let digits = if dtype == DType::F64 { 1e-12 } else { 1e-5 };
         assert!(check::distance(first.last(), &whole.states[2]) < digits);
-        let walker = Walker { chain: &main, control: Some(tokens.as_ref()), held: None };
+        let walker = Walker { chain: &main, control: Some(tokens.as_ref()), held: None, anchor: None };
         let mut x = whole.states[2].clone();
         let mut sums = [first.log_ratio.clone(), first.cost.clone()];
         for (block, noise) in [0..3, 3..6].into_iter().zip(&whole.noises[2..]) {

@@ -4,6 +4,7 @@ use super::fixture::{Bent, Constant, Hills, Network, Slope, flat, mean};
 use super::tokens::chain;
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::finetune::analytic::{Affine, Gain, LinearChain, LinearQuadratic, Start};
+use crate::finetune::backprop::Priced;
 use crate::finetune::divergence::{DivergenceKind, ReverseKl, Tilting};
 use crate::finetune::{
     BackProp, Batch, ClippedRatio, Control, ControlConfig, ControlKind, FinetuneConfig, Finetuning, Ledger,
@@ -127,13 +128,24 @@ fn three_estimators_of_the_gradient_agree_for_every_divergence() {
         let pathwise = |draw: u64| {
             let batch = Batch { rows, total: rows, steps: CHAIN.steps(), seed: Seed::root(4).index(draw) };
             let (method, draws) = (BackProp::default(), [(batch.seed, rows)]);
-            let got = method.gradient_from(&problem, &control, &held, &vars, &batch, &draws, Some(divergence)).unwrap();
+            let got = method
+                .gradient_from(
+                    &problem,
+                    &control,
+                    &held,
+                    &vars,
+                    &batch,
+                    &draws,
+                    Priced { divergence: Some(divergence), anchor: None },
+                )
+                .unwrap();
             flat(&got.gradients)
         };
         let score = |draw: u64| {
             let drawn = trace(Some(&control), rows, Seed::root(4).index(draw));
             let ell = &drawn.increments;
-            let ledger = Ledger { values: &drawn.values, drawn: ell, now: ell, alpha: ALPHA, divergence };
+            let ledger =
+                Ledger { values: &drawn.values, drawn: ell, now: ell, log_shares: None, alpha: ALPHA, divergence };
             let weights = ScoreFunction.weigh(&ledger).unwrap().weights;
             let weights = weights.broadcast(ell.raw_dim()).unwrap().to_owned();
             flat(&drawn.gradient(&control, &vars, &weights).unwrap())
@@ -184,6 +196,7 @@ fn all_weights_vanish_at_the_optimum_of_a_linear_reward() {
         values: &drawn.values,
         drawn: &drawn.increments,
         now: &drawn.increments,
+        log_shares: None,
         alpha: ALPHA,
         divergence: &ReverseKl,
     };
@@ -206,7 +219,7 @@ fn all_weights_vanish_at_the_optimum_of_every_divergence() {
         let inside: Vec<usize> = (0..40).filter(|i| tilting.log_density[*i].is_finite()).collect();
         let ratio = Array2::from_shape_fn((1, inside.len()), |(_, i)| tilting.log_density[inside[i]]);
         let of = |values: &[f64], loss: &dyn PathLoss| {
-            let ledger = Ledger { values, drawn: &ratio, now: &ratio, alpha, divergence };
+            let ledger = Ledger { values, drawn: &ratio, now: &ratio, log_shares: None, alpha, divergence };
             loss.weigh(&ledger).unwrap().weights.iter().map(|w| w.abs()).fold(0.0, f64::max)
         };
         let (raw, stand_in): (Vec<f64>, Vec<f64>) =
@@ -238,7 +251,7 @@ fn mirror_descent_on_a_finite_space_ends_in_the_optimum() {
         let mut logs = [0.0_f64; 4];
         for _ in 0..4000 {
             let drawn = Array2::from_shape_fn((1, 4), |(_, i)| logs[i]);
-            let ledger = Ledger { values: &rewards, drawn: &drawn, now: &drawn, alpha, divergence };
+            let ledger = Ledger { values: &rewards, drawn: &drawn, now: &drawn, log_shares: None, alpha, divergence };
             let weighed = MirrorDescent { rate: 0.5, reuse: 1 }.weigh(&ledger).unwrap().weights;
             // at age 0 the weights are −2/(n − 1) of the centred step
             (0..4).for_each(|i| logs[i] -= weighed[[0, i]] * 1.5);
@@ -256,8 +269,14 @@ fn mirror_descent_on_a_finite_space_ends_in_the_optimum() {
 fn a_ratio_that_left_the_trust_region_is_clipped_on_the_side_that_gains() {
     let drawn = array![[0.0, 0.0, 0.0, 0.0]];
     let now = array![[1.5_f64.ln(), 0.5_f64.ln(), 1.5_f64.ln(), 0.5_f64.ln()]];
-    let ledger =
-        Ledger { values: &[1.0, 1.0, -1.0, -1.0], drawn: &drawn, now: &now, alpha: 1.0, divergence: &ReverseKl };
+    let ledger = Ledger {
+        values: &[1.0, 1.0, -1.0, -1.0],
+        drawn: &drawn,
+        now: &now,
+        log_shares: None,
+        alpha: 1.0,
+        divergence: &ReverseKl,
+    };
     let weighed = ClippedRatio { clip: 0.2, reuse: 2 }.weigh(&ledger).unwrap();
     // advantages ±√(3/4); raised where good, lowered where bad: clipped; the other way round: not
     let a = 0.75_f64.sqrt() / 4.0;
@@ -271,7 +290,14 @@ fn a_ratio_that_left_the_trust_region_is_clipped_on_the_side_that_gains() {
 fn the_penalty_of_a_step_is_what_is_paid_from_it_on() {
     // reward equal everywhere: the advantage of step k is −α Σ_{j≥k} ℓ_j, normalised
     let drawn = array![[5.0, -3.0], [1.0, 2.0]];
-    let ledger = Ledger { values: &[0.0, 0.0], drawn: &drawn, now: &drawn, alpha: 0.5, divergence: &ReverseKl };
+    let ledger = Ledger {
+        values: &[0.0, 0.0],
+        drawn: &drawn,
+        now: &drawn,
+        log_shares: None,
+        alpha: 0.5,
+        divergence: &ReverseKl,
+    };
     let weights = ClippedRatio { clip: 0.2, reuse: 1 }.weigh(&ledger).unwrap().weights;
     let a = 0.5_f64.sqrt() / 2.0;
     for (got, expected) in weights.iter().zip([a, -a, -a, a]) {
@@ -285,7 +311,14 @@ fn the_likelihoods_baseline_has_no_bias_when_paths_are_reused() {
     // ρ/Σρ − 1/n
     let drawn = array![[0.0, 0.0, 0.0]];
     let now = array![[0.3, -0.1, 0.4]];
-    let ledger = Ledger { values: &[1.0, 1.0, 1.0], drawn: &drawn, now: &now, alpha: 1.0, divergence: &ReverseKl };
+    let ledger = Ledger {
+        values: &[1.0, 1.0, 1.0],
+        drawn: &drawn,
+        now: &now,
+        log_shares: None,
+        alpha: 1.0,
+        divergence: &ReverseKl,
+    };
     let weights = WeightedLikelihood { reuse: 2 }.weigh(&ledger).unwrap().weights;
     let sum: f64 = now.iter().map(|l: &f64| l.exp()).sum();
     for (got, l) in weights.iter().zip(&now) {

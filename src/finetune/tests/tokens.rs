@@ -5,7 +5,7 @@ use crate::diffusion::{Chain as _, DenoiserConfig, DiffusionChain, Embedding, Gr
 use crate::finetune::{
     BackProp, Batch, Control, ControlConfig, ControlKind, Estimator, Problem, Rollout, SequenceTerminal, TokenControl,
 };
-use crate::nn::{Params, check, gradients};
+use crate::nn::{Params, Tensors, check, gradients};
 use crate::random::Seed;
 use crate::reward::Multilinear;
 use crate::sequence::Alphabet;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 const KINDS: [ControlKind; 2] = [ControlKind::Mlp, ControlKind::Transformer];
 
-pub(super) fn chain(dtype: DType, hold: usize) -> DiffusionChain {
+/// A prior of three letters out of two, and its weights, away from zero.
+pub(super) fn prior(dtype: DType) -> (PriorConfig, Tensors) {
     let alphabet = Alphabet::custom("two", "AB").unwrap();
     let mut config = PriorConfig::new(&alphabet, 3);
     config.embedding = Embedding::Simplex;
@@ -23,7 +24,13 @@ pub(super) fn chain(dtype: DType, hold: usize) -> DiffusionChain {
     let params = Params::trainable(Seed::root(3), dtype, &Device::Cpu);
     Prior::new(&config, &params).unwrap();
     check::shake(&params);
-    let prior = Prior::new(&config, &Params::frozen(params.snapshot().unwrap(), &Device::Cpu)).unwrap();
+    let weights = params.snapshot().unwrap();
+    (config, weights)
+}
+
+pub(super) fn chain(dtype: DType, hold: usize) -> DiffusionChain {
+    let (config, weights) = prior(dtype);
+    let prior = Prior::new(&config, &Params::frozen(weights, &Device::Cpu)).unwrap();
     DiffusionChain::new(Arc::new(prior), 6, hold, Grid::LogSnr, SolverKind::Ancestral).unwrap()
 }
 

@@ -1,8 +1,10 @@
 //! The best control of a chain's means.
 
 use super::super::Outcome;
-use super::Lattice;
 use super::kernel::Kernel;
+use super::{Lattice, column};
+use crate::error::Result;
+use candle_core::Tensor;
 
 /// Most of Newton's steps to a best mean.
 const STEPS: usize = 60;
@@ -18,6 +20,25 @@ impl Lattice<'_> {
     #[must_use]
     pub fn best(&self) -> Outcome {
         self.pushed(&self.best_controls())
+    }
+
+    /// What the control reaches that is the best of every step by itself, where states after step k are worth `worth(k, states)` nats:
+    ///
+    /// ```text
+    /// u_k(x) = argmax_u E[w_k(m_k(x) + s (u + ε))] − ½u²
+    /// ```
+    /// With `w_k = v_{k+1}` that is [`best`](Self::best); with guesses `γ^k' r(x̂₀)/α` it is what soft-Q fine-tuning aims at.
+    ///
+    /// # Errors
+    /// When `worth` fails.
+    pub fn stepwise(&self, worth: impl Fn(usize, &Tensor) -> Result<Tensor>) -> Result<Outcome> {
+        let (dtype, device) = (self.chain.dtype(), self.chain.device());
+        let states = Tensor::from_vec(self.points.clone(), (self.points.len(), 1), device)?.to_dtype(dtype)?;
+        let controls = self.moves.iter().enumerate().map(|(k, (means, kernel))| {
+            let ahead = column(&worth(k, &states)?)?;
+            Ok(means.iter().map(|mean| self.best_mean(kernel, &ahead, *mean).0).collect())
+        });
+        Ok(self.pushed(&controls.collect::<Result<Vec<_>>>()?))
     }
 
     /// The best controls of every step, at the points.

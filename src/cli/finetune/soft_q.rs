@@ -1,0 +1,82 @@
+//! Arguments of soft-Q fine-tuning and of the replay buffer, and what they amount to.
+
+use crate::cli::check::within;
+use crate::error::{Error, Result};
+use crate::finetune::{FinetuneConfig, GlimpseKind};
+use serde::{Deserialize, Serialize};
+
+/// How values on the way are guessed, and paths kept.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct SoftQArgs {
+    /// Discount of the reward per step of a chain of 50, above 0 to 1: how much less `sqdf` trusts a guess the more steps are
+    /// left; rescaled to the chain's steps [default: 1]
+    #[arg(long, value_name = "GAMMA")]
+    pub(in crate::cli) discount: Option<f64>,
+    /// How `sqdf` guesses the end of a path from a state on its way: one of `seqtilt list glimpses` [default: tweedie]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) glimpse: Option<String>,
+    /// Pairs of path and step that an optimiser step of `sqdf` learns from [default: as many as --paths]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) pairs: Option<usize>,
+    /// Paths that are kept to be learned from again, 0 for none: for `sqdf`, `log-variance` and `weighted-likelihood`
+    /// [default: 1024 for sqdf, else 0]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) replay: Option<usize>,
+    /// MiB that kept paths may take: fewer are kept where they would take more [default: 256]
+    #[arg(long, value_name = "MIB")]
+    pub(in crate::cli) replay_mib: Option<u64>,
+    /// Share of --paths that is walked anew for every draw from the buffer [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    pub(in crate::cli) replay_fresh: Option<f64>,
+    /// How kept paths are drawn: one of `seqtilt list replay-rules` [default: random]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) replay_rule: Option<String>,
+    /// Weigh draws so that their expectation is that of uniform ones
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::cli) replay_corrected: bool,
+}
+
+impl SoftQArgs {
+    /// Whether nothing was given.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Writes what was given into a configuration.
+    ///
+    /// # Errors
+    /// When a value is out of range, or no command line can give what it asks for.
+    pub(super) fn apply(&self, config: &mut FinetuneConfig) -> Result<()> {
+        let replays = ["sqdf", "log-variance", "weighted-likelihood"];
+        if !replays.contains(&config.objective.as_str()) && !self.is_empty() {
+            let message = format!("objective `{}` reads no setting of guesses or kept paths", config.objective);
+            return Err(Error::usage(message)
+                .hint("`--objective sqdf` does; `log-variance` and `weighted-likelihood` keep paths"));
+        }
+        if config.objective != "sqdf" && (self.discount.is_some() || self.glimpse.is_some() || self.pairs.is_some()) {
+            let message = format!("objective `{}` guesses no ends of paths", config.objective);
+            return Err(Error::usage(message).hint("`--objective sqdf` reads `discount`, `glimpse` and `pairs`"));
+        }
+        config.soft_q.discount = self.discount.unwrap_or(config.soft_q.discount);
+        if let Some(name) = &self.glimpse {
+            config.soft_q.glimpse = name.parse()?;
+        }
+        if config.soft_q.glimpse == GlimpseKind::Consistency {
+            return Err(Error::usage(
+                "`glimpse` consistency needs a model, which the library takes and this command does not",
+            )
+            .hint("take `tweedie` or `ddim:4`"));
+        }
+        config.soft_q.pairs = self.pairs.map(|pairs| within("pairs", pairs, 1..=1 << 20)).transpose()?;
+        config.replay.capacity = self.replay.map(|paths| within("replay", paths, 0..=1 << 24)).transpose()?;
+        config.replay.mib = within("replay-mib", self.replay_mib.unwrap_or(config.replay.mib), 1..=1 << 20)?;
+        config.replay.fresh = self.replay_fresh.unwrap_or(config.replay.fresh);
+        if let Some(name) = &self.replay_rule {
+            config.replay.rule.clone_from(name);
+        }
+        config.replay.corrected = self.replay_corrected;
+        Ok(())
+    }
+}
