@@ -15,6 +15,7 @@ mod source;
 mod toy;
 
 pub(super) use folder::is_benchmark;
+pub(super) use online::METHODS;
 
 use super::context::Context;
 use crate::error::Result;

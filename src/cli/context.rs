@@ -101,6 +101,21 @@ impl Context {
         })
     }
 
+    /// The same for one of many jobs side by side: another seed, fewer threads, no progress of its own.
+    pub(super) fn beside(&self, seed: u64, threads: usize) -> Self {
+        Self {
+            json: self.json,
+            quiet: true,
+            seed_number: seed,
+            threads: threads.max(1),
+            device: self.device,
+            precision: self.precision,
+            data_dir: self.data_dir.clone(),
+            file: None,
+            interrupt: self.interrupt.clone(),
+        }
+    }
+
     /// The root of the seed tree.
     pub(super) fn seed(&self) -> Seed {
         Seed::root(self.seed_number)

@@ -1,5 +1,6 @@
 //! Everything that can be named: one line per family.
 
+use super::bench::METHODS;
 use super::optimize::SEARCHES;
 use crate::baseline::PROPOSERS;
 use crate::campaign::SELECTIONS;
@@ -50,6 +51,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&SEARCHES),
         of(&SELECTIONS),
         of(&SURROGATES),
+        of(&METHODS),
     ])
 }
 

@@ -11,15 +11,14 @@ mod summary;
 mod tilted;
 
 pub(super) use searcher::SEARCHES;
-pub(super) use settings::Args;
+pub(super) use settings::{Args, Plan, Protocol};
 
 use super::context::Context;
-use crate::campaign::{Campaign, Journal, Means};
+use crate::campaign::{Campaign, Journal, Means, Round};
 use crate::error::Result;
 use crate::oracle::{Oracle, OracleName, OracleOptions};
 use crate::store::{RunFolder, RunInfo};
 use searcher::Searcher;
-use settings::Plan;
 use start::Known;
 use std::path::Path;
 use summary::Summary;
@@ -31,6 +30,38 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     execute(&plan, &out, context)
 }
 
+/// Runs a campaign whose rounds lie in `out`, or goes on with it, without pages and tables of its own; `done` hears of every round
+/// that was run.
+///
+/// # Errors
+/// When a part fails or Ctrl-C was pressed; the same call then goes on.
+pub(super) fn search(
+    plan: &Plan,
+    out: &Path,
+    context: &Context,
+    mut done: impl FnMut(&Round) -> Result<()>,
+) -> Result<Campaign> {
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let mut oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
+    let known = Known::read(plan, oracle.info(), context)?;
+    Searcher::check(plan, &known, context)?;
+    let journal = Journal::in_folder(out);
+    let mut searcher = Searcher::new(plan, &known, &journal, out, context)?;
+    let mut campaign = Campaign::new(plan.rounds.clone(), known.domain.clone(), known.pairs(), journal.clone())?;
+    let pool = context.pool()?;
+    let mut means = Means {
+        proposer: searcher.proposer(),
+        oracle: oracle.as_mut(),
+        seed: context.seed(),
+        pool: &pool,
+        observer: &mut context.observer(),
+    };
+    while let Some(round) = campaign.advance(&mut means)? {
+        done(round)?;
+    }
+    Ok(campaign)
+}
+
 /// Runs a campaign in a folder, goes on with it, or reads its summary where it is complete.
 ///
 /// # Errors
@@ -38,7 +69,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
 fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     let started = std::time::Instant::now();
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
-    let mut oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
+    let oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
     let known = Known::read(plan, oracle.info(), context)?;
     let mut info = RunInfo::new("optimize", context.seed_number, plan)?
         .with_version("oracle", oracle.info().fingerprint.clone())
@@ -51,34 +82,22 @@ fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
         context.note(format!("`{}` is complete: this is its summary", out.display()));
         return context.emit(&Summary::read(out)?);
     }
-    let journal = Journal::in_folder(out);
-    let mut searcher = Searcher::new(plan, &known, &journal, out, context)?;
-    let mut campaign = Campaign::new(plan.rounds.clone(), known.domain.clone(), known.pairs(), journal.clone())?;
-    let pool = context.pool()?;
-    let mut means = Means {
-        proposer: searcher.proposer(),
-        oracle: oracle.as_mut(),
-        seed: context.seed(),
-        pool: &pool,
-        observer: &mut context.observer(),
-    };
-    let start = campaign.start();
+    let best = known.rows.iter().map(|(_, value)| *value).reduce(f64::max);
     context.note(format!(
         "{} labels in {} rounds; start: {} known, best {}",
         plan.rounds.total(),
         plan.rounds.rounds(),
         known.rows.len(),
-        start.best.map_or_else(|| "-".to_owned(), |best| format!("{best:.4}"))
+        best.map_or_else(|| "-".to_owned(), |best| format!("{best:.4}"))
     ));
-    let mut seconds = Vec::new();
-    loop {
-        let began = started.elapsed().as_secs_f64();
-        match campaign.advance(&mut means)? {
-            Some(round) => folder.metric(round)?,
-            None => break,
-        }
-        seconds.push(started.elapsed().as_secs_f64() - began);
-    }
+    let (mut seconds, mut before) = (Vec::new(), started.elapsed().as_secs_f64());
+    let campaign = search(plan, out, context, |round| {
+        let now = started.elapsed().as_secs_f64();
+        seconds.push(now - before);
+        before = now;
+        folder.metric(round)
+    })?;
+    let journal = Journal::in_folder(out);
     let tilts = summary::tilts(&campaign, &journal)?;
     let summary = Summary::new(plan, &known, &campaign, &tilts);
     let designs = rows::designs(plan, &known, &campaign);

@@ -7,21 +7,23 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::cli) use method::METHODS;
+
 use super::folder::{BenchFolder, seconds, timed};
 use super::results::{Published, Results};
-use crate::baseline::ProposerConfig;
 use crate::cli::check::{required, within};
 use crate::cli::context::Context;
 use crate::cli::input::Reading;
 use crate::cli::memory;
+use crate::cli::optimize::{self, Protocol};
 use crate::cli::printer::columns;
 use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::{OracleName, OracleOptions, Table};
-use crate::reward::{Acquisition, Domain, Label, Measured};
+use crate::reward::{Domain, Label, Measured};
 use crate::sequence::{Records, Sequence};
-use cell::{Setting, Task};
+use cell::Task;
 use figures::{Yardstick, above};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -42,7 +44,7 @@ const PUBLISHED: [Published; 5] = [
 
 const EXAMPLES: &str = "\
 Examples:
-  seqtilt bench tfbind8-online --out online             the floors: 10 rounds of 128 labels, five seeds
+  seqtilt bench tfbind8-online --out online             10 rounds of 128 labels, five seeds, beside the floors
   seqtilt bench tfbind8-online --methods random,genetic,adalead,gp-ucb,cma-es --out online
                                                         every method without a generator
   seqtilt bench tfbind8-online --batches 86,171,341,682 --out growing
@@ -50,9 +52,9 @@ Examples:
   seqtilt bench tfbind8-online --start known.csv --oracle model:reward --threshold 2.5 --out mine
                                                         a start and an oracle of your own
 
-Every method sees the same start set and spends the same labels; `--methods` takes what `seqtilt list proposers` lists. Finished
-cells are not run again, interrupted ones go on after their last round. Settings of methods stand in the file passed with --config,
-under `[bench.tfbind8-online.proposer]`.";
+Every method sees the same start set and spends the same labels; `--methods` takes what `seqtilt list methods` and `seqtilt list
+proposers` list. A method is settings of `seqtilt optimize`: one of your own stands in the file passed with --config, under
+`[bench.tfbind8-online.own.NAME]`. Finished cells are not run again, interrupted ones go on where they stopped.";
 
 /// Online design on TFBind8: from a poor start, rounds of proposals that are measured
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ pub(super) struct Args {
     /// Folder of the cells and the results
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Methods: of `seqtilt list proposers` [default: random,genetic,gp-ucb]
+    /// Methods: of `seqtilt list methods`, `seqtilt list proposers`, or your own [default: tilted,random,genetic,gp-ucb]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Seeds [default: 0,1,2,3,4]
@@ -86,16 +88,17 @@ pub(super) struct Args {
     /// Values above it count as found, for recall and modes [default: 0.9]
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// Prior whose evidence lower bound measures the naturalness of the best 128
+    /// Prior of the methods that draw from one, whose evidence lower bound measures the naturalness of the best 128
+    /// [default: tfbind8-prior-hard for tfbind8-hard-start]
     #[arg(long, value_name = "NAME|FOLDER")]
     prior: Option<String>,
-    /// What methods with a surrogate climb: mean, ucb:K, thompson or bootstrap-max [default: each method's own]
-    #[arg(long, value_name = "NAME")]
-    acquisition: Option<Acquisition>,
-    /// Settings of the methods.
+    /// Prices of a nat of departure from the prior: every method that pays one is run at each [default: each method's own]
+    #[arg(long, value_name = "ALPHA,…", value_delimiter = ',')]
+    alphas: Option<Vec<f64>>,
+    /// Methods of your own: settings of `[optimize]` by name.
     #[arg(skip)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    proposer: Option<ProposerConfig>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    own: BTreeMap<String, optimize::Args>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -104,6 +107,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["bench", NAME], args)?;
     context.emit(&execute(&args, context)?)
 }
+
+/// The methods that are compared unless others are named.
+const COMPARED: [&str; 4] = ["tilted", "random", "genetic", "gp-ucb"];
 
 /// The folder of a cell.
 fn cell_name(method: &str, seed: u64) -> String {
@@ -132,23 +138,53 @@ impl Args {
         Ok(batches)
     }
 
-    /// Methods by seeds.
-    fn cells(&self) -> Result<Vec<(String, u64)>> {
-        let methods = self.methods.clone().unwrap_or_else(|| method::METHODS.map(str::to_owned).to_vec());
-        let seeds = self.seeds.clone().unwrap_or_else(|| (0..5).collect());
-        let mut cells: Vec<(String, u64)> = Vec::new();
-        for name in methods {
-            method::check(&name)?;
-            cells.extend(seeds.iter().map(|seed| (name.clone(), *seed)));
-        }
-        for (index, cell) in cells.iter().enumerate() {
-            if cells[..index].contains(cell) {
-                return Err(Error::usage(format!("cell `{}` is asked for twice", cell_name(&cell.0, cell.1)))
-                    .hint("name every method and seed once"));
+    /// What the protocol decides for every method.
+    fn protocol(&self) -> Result<Protocol> {
+        let start = self.start.clone().unwrap_or_else(|| "tfbind8-hard-start".to_owned());
+        let prior = (start == "tfbind8-hard-start").then(|| "tfbind8-prior-hard".to_owned());
+        Ok(Protocol {
+            oracle: self.oracle.clone().unwrap_or_else(|| "table:tfbind8".to_owned()),
+            start,
+            prior: self.prior.clone().or(prior),
+            batches: self.batches()?,
+            reading: self.reading.clone(),
+        })
+    }
+
+    /// Methods at their prices.
+    fn methods(&self, protocol: &Protocol) -> Result<Vec<Method>> {
+        let names = self.methods.clone().unwrap_or_else(|| COMPARED.map(str::to_owned).to_vec());
+        let mut methods: Vec<Method> = Vec::new();
+        for name in names {
+            let settings = method::settings(&name, &self.own)?;
+            let plan = |alpha| settings.clone().under(protocol, alpha).plan();
+            let one = plan(None)?;
+            let plans = match &self.alphas {
+                Some(alphas) if one.has_prior() => {
+                    alphas.iter().map(|alpha| plan(Some(*alpha))).collect::<Result<_>>()?
+                }
+                _ => vec![one],
+            };
+            let many = plans.len() > 1;
+            for plan in plans {
+                let folder = if many { format!("{name}-alpha{}", plan.alpha()) } else { name.clone() };
+                if methods.iter().any(|method| method.folder == folder) {
+                    return Err(Error::usage(format!("method `{folder}` is asked for twice"))
+                        .hint("name every method and price once"));
+                }
+                methods.push(Method { name: name.clone(), folder, plan });
             }
         }
-        Ok(cells)
+        Ok(methods)
     }
+}
+
+/// A method as it is run.
+struct Method {
+    name: String,
+    /// What its cells' folders begin with.
+    folder: String,
+    plan: optimize::Plan,
 }
 
 /// What was known before the first round.
@@ -164,33 +200,28 @@ fn known(records: &Records) -> Result<Measured> {
 /// Runs all cells and writes the results.
 fn execute(args: &Args, context: &Context) -> Result<Report> {
     let out = required("bench tfbind8-online", "out", args.out.clone())?;
-    let cells = args.cells()?;
-    let mut proposer = args.proposer.clone().unwrap_or_default();
-    proposer.acquisition = args.acquisition.or(proposer.acquisition);
-    proposer.check()?;
-    let setting = Setting {
-        oracle: args.oracle.clone().unwrap_or_else(|| "table:tfbind8".to_owned()),
-        start: args.start.clone().unwrap_or_else(|| "tfbind8-hard-start".to_owned()),
-        batches: args.batches()?,
-        threshold: args.threshold.unwrap_or(0.9),
-        prior: args.prior.clone(),
-        proposer,
-    };
+    let protocol = args.protocol()?;
+    let methods = args.methods(&protocol)?;
+    let seeds = args.seeds.clone().unwrap_or_else(|| (0..5).collect());
+    if let Some(twice) = (0..seeds.len()).find(|i| seeds[..*i].contains(&seeds[*i])) {
+        return Err(Error::usage(format!("seed {} is asked for twice", seeds[twice])).hint("name every seed once"));
+    }
+    let threshold = args.threshold.unwrap_or(0.9);
     let options = OracleOptions { read: args.reading.options()?, data_dir: context.data_dir().ok().map(Into::into) };
-    let records = args.reading.records(&setting.start, context)?;
+    let records = args.reading.records(&protocol.start, context)?;
     let start = known(&records)?;
-    let mut oracle = setting.oracle.parse::<OracleName>()?.open(&options)?;
+    let mut oracle = protocol.oracle.parse::<OracleName>()?.open(&options)?;
     let info = oracle.info().clone();
     if info.alphabet != start.domain().alphabet {
         let (reads, got) = (info.alphabet.name(), start.domain().alphabet.name());
-        return Err(Error::data(format!("oracle `{}` reads {reads}; the start set is {got}", setting.oracle))
+        return Err(Error::data(format!("oracle `{}` reads {reads}; the start set is {got}", protocol.oracle))
             .hint("name the alphabet of the start set with --alphabet"));
     }
     let mut versions = BTreeMap::from([
         ("oracle".to_owned(), info.fingerprint.clone()),
         ("start".to_owned(), crate::oracle::Oracle::info(&Table::from_records("start", &records)?).fingerprint.clone()),
     ]);
-    let prior = setting.prior.as_ref().map(|name| open_prior(name, &context.device()?)).transpose()?;
+    let prior = protocol.prior.as_ref().map(|name| open_prior(name, &context.device()?)).transpose()?;
     if let Some((prior, folder)) = &prior {
         if (prior.alphabet(), prior.config().length) != (&info.alphabet, start.domain().length) {
             return Err(Error::data("the prior has another alphabet or length than the start set")
@@ -201,40 +232,32 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let distinct: BTreeSet<&Sequence> = start.labels().iter().map(|label| &label.sequence).collect();
     let yard = Yardstick {
         start: distinct.into_iter().cloned().collect(),
-        threshold: setting.threshold,
-        exist: above(oracle.as_mut(), start.domain().length, setting.threshold)?,
+        threshold,
+        exist: above(oracle.as_mut(), start.domain().length, threshold)?,
         linkage: if start.domain().length <= 14 { 2 } else { 3 },
     };
     drop(oracle);
     let folder = BenchFolder::open(&out, NAME)?;
-    let task = Task {
-        setting: &setting,
-        start: &start,
-        yard: &yard,
-        prior: prior.as_ref().map(|(prior, _)| prior),
-        versions: &versions,
-        options: &options,
-    };
+    let task = Task { start: &start, yard: &yard, prior: prior.as_ref().map(|(prior, _)| prior), versions: &versions };
+    let cells: Vec<(&Method, u64)> =
+        methods.iter().flat_map(|method| seeds.iter().map(move |seed| (method, *seed))).collect();
     // cells side by side; where there are fewer than threads, each uses what is left over
     let side = Pool::new(context.threads.min(cells.len()).max(1))?;
-    let spare = context.threads / cells.len().max(1);
+    let own = context.beside(0, context.threads / cells.len().max(1));
     let rows = side.map(cells.len(), |index| {
-        let (name, seed) = &cells[index];
-        let path = folder.join(&cell_name(name, *seed));
-        let own = if spare > 1 { Some(Pool::new(spare)?) } else { None };
-        timed(&path, || task.run(name, *seed, &path, own.as_ref().unwrap_or(Pool::inline()), context))
+        let (method, seed) = cells[index];
+        let path = folder.join(&cell_name(&method.folder, seed));
+        timed(&path, || task.run(method, seed, &path, context, own.threads))
     })?;
-    let timing: BTreeMap<String, Option<f64>> = cells
-        .iter()
-        .map(|(name, seed)| cell_name(name, *seed))
-        .map(|name| (name.clone(), seconds(&folder.join(&name))))
-        .collect();
+    let cells: Vec<String> = cells.iter().map(|(method, seed)| cell_name(&method.folder, *seed)).collect();
+    let timing: BTreeMap<String, Option<f64>> =
+        cells.iter().map(|name| (name.clone(), seconds(&folder.join(name)))).collect();
     let mut results = Results::new(NAME, rows);
     for (what, version) in versions.clone() {
         results = results.with_version(&what, version);
     }
-    let hard = setting.start == "tfbind8-hard-start" && setting.oracle == "table:tfbind8";
-    if hard && setting.batches == [128; 10] {
+    let hard = protocol.start == "tfbind8-hard-start" && protocol.oracle == "table:tfbind8";
+    if hard && protocol.batches == [128; 10] {
         results.published = PUBLISHED.to_vec();
     }
     results.write(&folder)?;

@@ -1,15 +1,16 @@
 //! Arguments of `optimize`, and what they amount to.
 
 use super::learner::Learner;
-use super::searcher::SEARCHES;
+use super::searcher::{SEARCHES, Search};
 use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign::{self, SELECTIONS, Selection};
 use crate::cli::check::{required, within};
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
+use crate::diffusion::PriorConfig;
 use crate::error::{Error, Result};
 use crate::registry::unknown;
-use crate::reward::{Acquisition, SurrogateConfig, enumerable};
+use crate::reward::{Acquisition, Domain, SurrogateConfig, enumerable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ sampler and measures the best new draws. A failed evaluation is never read as a 
 command goes on, without paying for a label twice, and ends in the same bytes.";
 
 /// Spend labels of a black box in rounds: propose, measure, learn, again
-#[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::cli) struct Args {
@@ -141,8 +142,28 @@ impl Plan {
     }
 
     /// Whether the proposer draws from a prior.
-    pub(super) fn has_prior(&self) -> bool {
+    pub(in crate::cli) fn has_prior(&self) -> bool {
         SEARCHES.get(&self.proposer).is_ok()
+    }
+
+    /// Optimiser steps of all rounds, for a search that tunes a sampler in each.
+    ///
+    /// # Errors
+    /// When the fine-tuning's settings are out of range.
+    pub(in crate::cli) fn gradient_steps(&self, domain: &Domain) -> Result<Option<u64>> {
+        let rounds = match SEARCHES.get(&self.proposer).map(|entry| entry.make) {
+            Ok(Search::Adaptive) => self.rounds.rounds() as u64,
+            Ok(Search::NonAdaptive) => 1,
+            Ok(Search::Prior) | Err(_) => return Ok(None),
+        };
+        let (letters, length) = (domain.alphabet.len(), domain.length);
+        let plan = self.round_tuning(letters, length).plan(&PriorConfig::new(&domain.alphabet, length))?;
+        Ok(Some(rounds * plan.finetune.steps))
+    }
+
+    /// Price of a nat of departure from the prior.
+    pub(in crate::cli) fn alpha(&self) -> f64 {
+        self.alpha
     }
 
     /// The fine-tuning of a round: what was given, and defaults that are small enough to be paid every round.
@@ -162,7 +183,47 @@ impl Plan {
     }
 }
 
+/// What a protocol decides for every method.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Protocol {
+    pub(in crate::cli) oracle: String,
+    pub(in crate::cli) start: String,
+    /// Prior of methods that draw from one and name none.
+    pub(in crate::cli) prior: Option<String>,
+    /// Labels of every round.
+    pub(in crate::cli) batches: Vec<usize>,
+    pub(in crate::cli) reading: Reading,
+}
+
 impl Args {
+    /// These settings of a method under a protocol; an `alpha` replaces that of methods that pay one.
+    pub(in crate::cli) fn under(self, protocol: &Protocol, alpha: Option<f64>) -> Self {
+        let protocol = protocol.clone();
+        let draws = self.draws();
+        let mut args = Self {
+            oracle: Some(protocol.oracle),
+            start: Some(protocol.start),
+            batches: protocol.batches,
+            reading: protocol.reading,
+            ..self
+        };
+        if draws {
+            args.prior = args.prior.or(protocol.prior);
+            args.tuning.alpha = alpha.or(args.tuning.alpha);
+        }
+        args
+    }
+
+    /// With a proposer and nothing else.
+    pub(in crate::cli) fn of(proposer: &str) -> Self {
+        Self { proposer: Some(proposer.to_owned()), ..Self::default() }
+    }
+
+    /// Whether the proposer draws from a prior.
+    fn draws(&self) -> bool {
+        self.proposer.as_ref().is_none_or(|name| SEARCHES.get(name).is_ok())
+    }
+
     /// The folder of the results.
     ///
     /// # Errors
@@ -175,7 +236,7 @@ impl Args {
     ///
     /// # Errors
     /// When a value is out of range, a name unknown, or a setting would not be read.
-    pub(super) fn plan(self) -> Result<Plan> {
+    pub(in crate::cli) fn plan(self) -> Result<Plan> {
         let oracle = required("optimize", "oracle", self.oracle)?;
         let proposer = self.proposer.unwrap_or_else(|| "tilted".to_owned());
         let own = SEARCHES.get(&proposer).is_ok();

@@ -1,23 +1,119 @@
-//! The methods by name: everything that proposes.
+//! The methods by name: settings of a search.
 
-use crate::baseline::{PROPOSERS, Proposer, ProposerConfig};
-use crate::error::Result;
+use crate::baseline::PROPOSERS;
+use crate::cli::optimize::Args;
+use crate::error::{Error, Result};
+use crate::registry::{registry, unknown};
+use std::collections::BTreeMap;
 
-/// The methods that are compared unless others are named.
-pub(super) const METHODS: [&str; 3] = ["random", "genetic", "gp-ucb"];
-
-/// The method of a name.
-///
-/// # Errors
-/// When there is none, or its settings are out of range.
-pub(super) fn proposer(name: &str, config: &ProposerConfig) -> Result<Box<dyn Proposer>> {
-    (PROPOSERS.get(name)?.make)(config)
+registry! {
+    /// Searches with settings of their own, as TOML of `[optimize]`; the simple ones go by the names of their proposers.
+    pub(in crate::cli) METHODS: &str, "method", "methods";
+    "tilted" => "
+        proposer = 'tilted'
+        surrogate = 'gp'
+        acquisition = 'ucb:0.5'
+        selection = 'top'
+        learner = { both-strands = true, shifts = 3, length-scale = 'auto', label-noise = 'auto', amplitude = 'auto' }
+        tuning = { alpha = 0.005 }",
+        "the prior tilted towards the upper bound of a process that knows strands and shifts";
+    "tilted-hamming" => "
+        proposer = 'tilted'
+        surrogate = 'gp'
+        acquisition = 'ucb:1'
+        selection = 'top'
+        tuning = { alpha = 0.005 }",
+        "the same with the kernel of the floor, exp(-Hamming/2.5): what the generator alone is worth";
+    "gp-ucb-shifts" => "
+        proposer = 'gp-ucb'
+        acquisition = 'ucb:0.5'
+        learner = { both-strands = true, shifts = 3, length-scale = 'auto', label-noise = 'auto', amplitude = 'auto' }",
+        "the floor with the kernel of `tilted`: what the kernel alone is worth";
+    "greedy" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'mean'
+        selection = 'sampled'
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        "back-propagation towards the mean of a bootstrap ensemble; the batch is a sample";
+    "seiko-ucb" => "
+        proposer = 'tilted'
+        surrogate = 'linear-ucb'
+        acquisition = 'ucb:1'
+        selection = 'sampled'
+        beta = 0.02
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        "back-propagation towards a linear bound on features, priced to prior and last round";
+    "seiko-bootstrap" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'bootstrap-max'
+        selection = 'sampled'
+        beta = 0.02
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        "back-propagation towards the best of a bootstrap ensemble, priced to prior and last round";
+    "sqdf-ucb" => "
+        proposer = 'tilted'
+        surrogate = 'linear-ucb'
+        acquisition = 'ucb:1'
+        selection = 'sampled'
+        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 80 }",
+        "soft-Q policy gradient with replay towards a linear bound on features";
+    "sqdf-bootstrap" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'bootstrap-max'
+        selection = 'sampled'
+        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 80 }",
+        "soft-Q policy gradient with replay towards the best of a bootstrap ensemble";
+    "ppo" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'mean'
+        selection = 'sampled'
+        tuning = { alpha = 0.02, objective = 'ppo', control = 'product-mixture', tuning-steps = 80 }",
+        "proximal policy optimisation with a KL penalty towards the mean of a bootstrap ensemble";
+    "non-adaptive" => "
+        proposer = 'non-adaptive'
+        surrogate = 'bootstrap'
+        selection = 'sampled'
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        "the prior until the last round, then one tilt by all labels";
 }
 
-/// Whether there is a method of that name.
+/// The settings of a method: the user's own, one of [`METHODS`], or a proposer with its defaults.
 ///
 /// # Errors
-/// When there is none; the message lists what is accepted.
-pub(super) fn check(name: &str) -> Result<()> {
-    PROPOSERS.get(name).map(drop)
+/// When there is no such name; the message lists what is accepted.
+pub(super) fn settings(name: &str, own: &BTreeMap<String, Args>) -> Result<Args> {
+    if let Some(args) = own.get(name) {
+        return Ok(args.clone());
+    }
+    if let Ok(entry) = METHODS.get(name) {
+        return toml::from_str(entry.make)
+            .map_err(|error| Error::usage(format!("the settings of method `{name}`")).because(error));
+    }
+    if name == "prior" || PROPOSERS.get(name).is_ok() {
+        return Ok(Args::of(name));
+    }
+    let named = METHODS.names().chain(["prior"]).chain(PROPOSERS.names()).map(str::to_owned);
+    let names: Vec<String> = own.keys().cloned().chain(named).collect();
+    Err(unknown("method", name, names.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_every_method_can_be_read() {
+        for name in METHODS.names().chain(PROPOSERS.names()) {
+            settings(name, &BTreeMap::new()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        }
+        let own = BTreeMap::from([("mine".to_owned(), Args::of("random"))]);
+        assert!(settings("mine", &own).is_ok());
+        let error = settings("tilded", &own).unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `tilted`?"));
+        assert!(error.message().contains("`mine`") && error.message().contains("`genetic`"));
+    }
 }

@@ -21,7 +21,7 @@ const COLUMNS: [(&str, u8); 15] = [
     ("recall", 4),
     ("modes", 0),
     ("naturalness", 4),
-    ("surrogate_calls", 0),
+    ("gradient_steps", 0),
 ];
 
 /// The page: who is how good after how many labels, what it costs in variety, what was found, and the table.
