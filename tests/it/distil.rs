@@ -46,10 +46,10 @@ fn another_prior_and_other_flags_are_refused() {
     toy.succeed(&format!("{DISTIL} --out c"));
     for (line, code, wrong) in [
         ("sample --consistency c --prior other", 7, "follows the prior `p`"),
-        ("sample --consistency p", 7, "consistency"),
-        ("sample --consistency c --steps 17", 2, "`--steps`"),
+        ("sample --consistency p", 2, "`p` is a prior, not a consistency"),
+        ("sample --consistency c --steps 17", 2, "`steps` is 17; 1 to 16 is accepted"),
         ("sample --consistency c --eta 0", 2, "a consistency model takes none"),
-        ("distil c --out d", 7, "prior"),
+        ("distil c --out d", 2, "`c` is a consistency, not a prior"),
         ("distil p --out d --skip 65", 2, "`skip` is 65"),
         ("distil p --out d --astray 1.5", 2, "`astray` is 1.5; 0 to 1 is accepted"),
         ("distil p", 2, "--out"),
