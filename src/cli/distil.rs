@@ -68,6 +68,9 @@ pub(super) struct Args {
     /// Share of the states with letters drawn anew, for where tuned chains go [default: 0.25]
     #[arg(long, value_name = "SHARE")]
     astray: Option<f64>,
+    /// States per noise level behind the figures [default: 1024]
+    #[arg(long, value_name = "N")]
+    states: Option<usize>,
     /// Steps between two checkpoints [default: 100]
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
@@ -77,12 +80,18 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Recorded<'a> {
     prior: &'a str,
+    states: usize,
     training: &'a DistilConfig,
 }
 
 impl Args {
     pub(super) fn prior(&self) -> &str {
         &self.prior
+    }
+
+    /// States per noise level behind the figures.
+    fn states(&self) -> Result<usize> {
+        within("states", self.states.unwrap_or(1024), 2..=1 << 20)
     }
 
     fn training(&self, length: usize) -> Result<DistilConfig> {
@@ -116,7 +125,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         memory::check("distil", need, "use fewer --threads or a smaller --batch")?;
     }
     let print = fingerprint(&source)?;
-    let recorded = Recorded { prior: &name, training: &training };
+    let states = args.states()?;
+    let recorded = Recorded { prior: &name, states, training: &training };
     let info = RunInfo::new("distil", context.seed_number, &recorded)?.with_version("prior", print.clone());
     let mut folder = RunFolder::open(&out, &info)?;
     if folder.is_finished() {
@@ -128,7 +138,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         ConsistencyConfig { prior: PriorRef { name: name.clone(), fingerprint: print }, shape: prior.config().clone() };
     let mut job = Distilling::new(prior, &source.weights, training.clone(), seed.child("distil"), &pool)?;
     drive("distil", &mut job, &mut folder, every, context)?;
-    let figures = Figures::measure(&job.consistency()?, seed.child("quality"), &pool)?;
+    let figures = Figures::measure(&job.consistency()?, states, seed.child("quality"), &pool)?;
     let card = figures.card(&name, &info, &config.shape, &training);
     let manifest = consistency_folder(&config, job.weights())?.with_card(card).save(&out)?;
     folder.write(figures::FILE, &figures.json()?)?;

@@ -34,8 +34,9 @@ Examples:
   seqtilt models verify runs/prior      a folder; exit code 7 when a file was changed
 
 Figures are those on the model's card: the held-out bound of a prior, rank correlation and error of
-a reward. They are computed on the data, split and draws that the card's command names, and must lie
-within 0.0002 of the card (exit code 7). Where the data set is not in the data folder, it says that
+a reward, how far a consistency model is from multi-step sampling of its prior. They are computed on
+the data, split and draws that the card's command names, and must lie within 0.0002 of the card
+(exit code 7). Where the data set is not in the data folder, it says that
 they were not recomputed; `seqtilt data fetch NAME` gets it.";
 
 /// Show and check trained models: those inside this program and those in folders

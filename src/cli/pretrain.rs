@@ -166,7 +166,6 @@ impl Args {
             ema: self.ema.unwrap_or(base.ema),
             reverse_complement: !self.one_strand,
             shard: base.shard.min(shard_rows(length)),
-            ..base
         };
         config.check()?;
         Ok(config)

@@ -21,7 +21,7 @@ Examples:
   seqtilt report exact                      of a benchmark
 
 demo, design, finetune and bench write the page themselves; this makes it again, in the same bytes.
-For pretrain and oracle train it is made here.";
+For pretrain, distil and oracle train it is made here.";
 
 /// The page of a run's folder.
 const PAGE: &str = "report.html";
@@ -31,7 +31,7 @@ const PAGE: &str = "report.html";
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Args {
-    /// Folder that demo, design, finetune, pretrain, oracle train or bench wrote
+    /// Folder that demo, design, finetune, pretrain, distil, oracle train or bench wrote
     #[arg(value_name = "RUN_FOLDER")]
     #[serde(skip)]
     run: PathBuf,

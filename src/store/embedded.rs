@@ -30,6 +30,8 @@ pub static MODELS: &[Embedded] = embedded! {
     "tfbind8-prior";
     "tfbind8-prior-full";
     "tfbind8-prior-hard";
+    "tfbind8-consistency-full";
+    "tfbind8-consistency-hard";
     "tfbind8-reward";
     "tfbind8-fit";
 };

@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod control;
 mod data;
+mod distil;
 mod hostile;
 mod initial_law;
 mod methods;

@@ -20,12 +20,11 @@ pub(super) const FILE: &str = "fidelity.json";
 pub(super) const AGREEMENT: &str = "letters that agree";
 pub(super) const VARIATION: &str = "total variation";
 
-/// Noise levels from the walk's start to the decode, and states at each.
+/// Noise levels from the walk's start to the decode.
 const LEVELS: usize = 9;
-const STATES: usize = 1024;
-/// Sequences drawn in a few steps; those of them whose bound is taken, and its noise levels.
-const DRAWN: usize = 4096;
-const BOUNDED: usize = 1024;
+/// Sequences drawn in a few calls for each state of a level; the bound is taken of one of them.
+const DRAWN: usize = 4;
+/// Noise levels per sequence behind the bound.
 const DRAWS: usize = 16;
 
 /// Sequences drawn in so many steps.
@@ -48,12 +47,12 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn measure(f: &Consistency, seed: Seed, pool: &Pool) -> Result<Self> {
-        let levels = levels(f, seed, pool)?;
-        let own = |name| sample(f.prior(), &SampleConfig::default(), DRAWN, seed.child(name), pool);
+    pub(super) fn measure(f: &Consistency, states: usize, seed: Seed, pool: &Pool) -> Result<Self> {
+        let levels = levels(f, states, seed, pool)?;
+        let own = |name| sample(f.prior(), &SampleConfig::default(), DRAWN * states, seed.child(name), pool);
         let spectrum = Spectrum::new(&own("own")?, 3);
         let few = |steps: usize, drawn: &[Sequence]| -> Result<Few> {
-            let bound = elbo(f.prior(), &drawn[..BOUNDED], DRAWS, seed.child("elbo"), pool)?;
+            let bound = elbo(f.prior(), &drawn[..states], DRAWS, seed.child("elbo"), pool)?;
             Ok(Few {
                 steps,
                 spectrum: Spectrum::new(drawn, 3).total_variation(&spectrum),
@@ -62,10 +61,10 @@ impl Figures {
         };
         let mut rows = vec![few(0, &own("own again")?)?];
         for steps in 1..=4 {
-            let drawn = few_steps(f, steps, DRAWN, Decode::Hard, seed.child("few").index(steps as u64), pool)?;
+            let drawn = few_steps(f, steps, DRAWN * states, Decode::Hard, seed.child("few").index(steps as u64), pool)?;
             rows.push(few(steps, &drawn)?);
         }
-        Ok(Self { states: STATES, levels, few: rows })
+        Ok(Self { states, levels, few: rows })
     }
 
     /// Means over all levels below the decode, where f and the belief are the same.
@@ -151,8 +150,8 @@ impl Figures {
 }
 
 /// The errors by noise level; `seed` is that of all figures.
-pub(super) fn levels(f: &Consistency, seed: Seed, pool: &Pool) -> Result<Vec<Fidelity>> {
-    fidelity(f, LEVELS, STATES, seed.child("fidelity"), pool)
+pub(super) fn levels(f: &Consistency, states: usize, seed: Seed, pool: &Pool) -> Result<Vec<Fidelity>> {
+    fidelity(f, LEVELS, states, seed.child("fidelity"), pool)
 }
 
 /// Means over all levels but the decode.
@@ -176,7 +175,7 @@ impl fmt::Display for Figures {
         writeln!(f, "{}", columns(&short, "").trim_end())?;
         writeln!(f, "\nagainst 64 deterministic steps from the same state, {} states a level\n", self.states)?;
         write!(f, "{}", columns(&levels, ""))?;
-        writeln!(f, "\n{DRAWN} sequences against as many of the prior's own\n")?;
+        writeln!(f, "\n{} sequences against as many of the prior's own\n", DRAWN * self.states)?;
         write!(f, "{}", columns(&few, ""))
     }
 }

@@ -23,7 +23,8 @@ pub(in crate::cli) fn recompute(
     if card.origin("prior") != Some(fingerprint(&source)?.as_str()) {
         return Ok(None);
     }
-    let missed = means(&levels(&f, seed.child("quality"), &context.pool()?)?, |level| level.consistency);
+    let missed =
+        means(&levels(&f, args.states()?, seed.child("quality"), &context.pool()?)?, |level| level.consistency);
     let figure = |label, [mean, _]: [f64; 2]| Figure { label, of: "mean over levels", value: Some(mean) };
     Ok(Some(vec![figure(AGREEMENT, missed.agreement), figure(VARIATION, missed.variation)]))
 }

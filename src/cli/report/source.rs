@@ -24,7 +24,7 @@ impl Source {
         if !folder.is_dir() {
             let what = if folder.exists() { "is not a folder" } else { "does not exist" };
             return Err(Error::data(format!("`{}` {what}; the folder of a run is accepted", folder.display()))
-                .hint("name what --out of design, finetune, pretrain, oracle train or bench named"));
+                .hint("name what --out of design, finetune, pretrain, distil, oracle train or bench named"));
         }
         if let Some(record) = RunRecord::open(folder)? {
             return Ok(Self::Run(record));
@@ -33,7 +33,7 @@ impl Source {
             return Ok(Self::Benchmark(folder.to_owned()));
         }
         Err(Error::data(format!("`{}` is not the folder of a run: it has no `run.json`", folder.display()))
-            .hint("name what --out of design, finetune, pretrain, oracle train or bench named"))
+            .hint("name what --out of design, finetune, pretrain, distil, oracle train or bench named"))
     }
 
     /// The report: as the run wrote it, or made from its figures.

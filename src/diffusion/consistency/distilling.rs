@@ -101,8 +101,16 @@ impl<'a> Distilling<'a> {
 
     /// The losses of a shard's rows.
     fn losses(&self, student: &Consistency, target: &Consistency, seed: Seed, rows: usize) -> Result<Tensor> {
-        let Drawn { sequences, log_snrs, noise } = self.draw(seed, rows)?;
-        let dtype = self.prior.codec().table().dtype();
+        let (z, log_snrs) = self.states(self.draw(seed, rows)?)?;
+        let (ahead, levels) = self.follow(&z, &log_snrs)?;
+        let wanted = target.logits_at(&ahead, &levels)?.detach();
+        Ok(divergence(&wanted, &student.logits_at(&z, &log_snrs)?)?.mean(1)?)
+    }
+
+    /// The noisy points of some rows, and their levels.
+    fn states(&self, drawn: Drawn) -> Result<(Tensor, Vec<f64>)> {
+        let Drawn { sequences, log_snrs, noise } = drawn;
+        let (rows, dtype) = (sequences.len(), self.prior.codec().table().dtype());
         let refs: Vec<&Sequence> = sequences.iter().collect();
         let ids = Codec::ids(&refs, self.prior.alphabet(), &self.device)?;
         let column = |pick: fn(Scales) -> f64| -> Result<Tensor> {
@@ -112,9 +120,7 @@ impl<'a> Distilling<'a> {
         let clean = self.prior.codec().embed(&ids, rows)?;
         let noise = Tensor::from_vec(noise, clean.shape(), &self.device)?.to_dtype(dtype)?;
         let z = (clean.broadcast_mul(&column(|s| s.signal)?)? + noise.broadcast_mul(&column(|s| s.noise)?)?)?.detach();
-        let (ahead, levels) = self.follow(&z, &log_snrs)?;
-        let wanted = target.logits_at(&ahead, &levels)?.detach();
-        Ok(divergence(&wanted, &student.logits_at(&z, &log_snrs)?)?.mean(1)?)
+        Ok((z, log_snrs))
     }
 
     /// Where the ODE takes every row in `skip` steps, but no further than the decode.
@@ -215,6 +221,18 @@ mod tests {
         gradients(&loss, &job.learner.params().vars()).unwrap().check_complete().unwrap();
         let into_target = gradients(&loss, &average.vars()).unwrap();
         assert!(into_target.iter().len() > 10 && into_target.iter().all(|(_, gradient)| gradient.is_none()));
+        let (z, log_snrs) = job.states(job.draw(Seed::root(2), 8).unwrap()).unwrap();
+        let (ahead, levels) = job.follow(&z, &log_snrs).unwrap();
+        let (first, last) = job.prior.config().walk();
+        for (from, to) in log_snrs.iter().zip(&levels) {
+            assert!((to - (from + 0.5 * (last - first)).min(last)).abs() < 1e-12, "{from} {to}");
+        }
+        let letters = |logits: Tensor| softmax(&logits).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let p = letters(target.logits_at(&ahead, &levels).unwrap());
+        let q = letters(student.logits_at(&z, &log_snrs).unwrap());
+        let by_hand: f64 = p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum::<f64>() / 2.0;
+        let loss = loss.to_scalar::<f64>().unwrap();
+        assert!((loss - by_hand).abs() < 1e-10 * by_hand, "{loss} {by_hand}");
     }
 
     #[test]

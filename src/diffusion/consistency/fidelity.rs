@@ -89,3 +89,20 @@ fn errors(end: &Tensor, guess: &Tensor) -> Result<Vec<Tensor>> {
     let agreement = end.argmax(D::Minus1)?.eq(&guess.argmax(D::Minus1)?)?.to_dtype(end.dtype())?;
     Ok(vec![nats.mean(1)?, variation.mean(1)?, agreement.mean(1)?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn what_a_guess_misses_is_as_by_hand() {
+        let logits = |rows: [[f64; 2]; 2]| Tensor::new(&[rows.map(|row| row.map(f64::ln))], &Device::Cpu).unwrap();
+        let (end, guess) = (logits([[0.9, 0.1], [0.2, 0.8]]), logits([[0.6, 0.4], [0.7, 0.3]]));
+        let found: Vec<f64> = errors(&end, &guess).unwrap().iter().map(|x| x.to_vec1::<f64>().unwrap()[0]).collect();
+        let nats = -(0.9 * 0.6_f64.ln() + 0.1 * 0.4_f64.ln() + 0.2 * 0.7_f64.ln() + 0.8 * 0.3_f64.ln()) / 2.0;
+        for (found, exact) in found.into_iter().zip([nats, 0.4, 0.5]) {
+            assert!((found - exact).abs() < 1e-14, "{found} {exact}");
+        }
+    }
+}

@@ -180,13 +180,24 @@ fn distilling_brings_the_answer_nearer_to_the_end_of_the_ode_than_the_belief() {
 }
 
 #[test]
-fn a_few_calls_draw_uniform_letters_uniformly() {
-    let (prior, pool) = (Arc::new(uniform("AB", 2)), Pool::new(2).unwrap());
-    let f = Consistency::new(prior, &check::params()).unwrap();
+fn a_few_calls_draw_letters_as_they_should() {
+    let (even, pool) = (Arc::new(uniform("AB", 2)), Pool::new(2).unwrap());
+    let f = Consistency::new(even, &check::params()).unwrap();
     for steps in [1, 3] {
         let drawn = few_steps(&f, steps, 1024, Decode::Hard, Seed::root(6), &pool).unwrap();
         assert_law(&drawn, [0.25; 4], "uniform");
     }
+    // f is the belief: the first call leaves 0.7 E_A + 0.3 E_B = 0.4 E_A, which the second sees in noise of its level
+    let skewed = Arc::new(prior("AB", 2, Independent(vec![0.7_f64.ln(), 0.3_f64.ln()])));
+    let f = Consistency::new(Arc::clone(&skewed), &check::params()).unwrap();
+    let drawn = few_steps(&f, 2, 1024, Decode::Hard, Seed::root(7), &pool).unwrap();
+    let share = drawn.iter().flat_map(Sequence::ids).filter(|id| **id == 0).count() as f64 / 2048.0;
+    let (config, (first, last)) = (skewed.config(), skewed.config().walk());
+    let level = config.grid.log_snrs(2, first, last, &config.schedule, &config.warp).unwrap()[1];
+    let Scales { signal, noise } = Scales::at_log_snr(level);
+    let exact = phi(((7.0_f64 / 3.0).ln() * noise.powi(2) / (2.0 * signal) + 0.8 * signal) / (noise * 2.0_f64.sqrt()));
+    // s.e. 0.01; what the first call sees of its own noise, and a clean start, change the share by as much
+    assert!((share - exact).abs() < 0.04 && exact > 0.7, "{share} {exact}");
     assert!(few_steps(&f, 0, 1, Decode::Hard, Seed::root(6), &pool).is_err());
 }
 
