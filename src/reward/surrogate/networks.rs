@@ -102,7 +102,7 @@ impl Surrogate for Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reward::{Architecture, CnnConfig, one_hot};
+    use crate::reward::{Architecture, CnnConfig, ResidualConfig, one_hot};
     use crate::sequence::Alphabet;
     use candle_core::Device;
 
@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn networks_learn_what_letters_do_together() {
-        let config = SurrogateConfig { steps: 150, members: 2, learning_rate: 0.01, ..small() };
+        let architecture = Architecture::Mlp(ResidualConfig { width: 32, blocks: 1 });
+        let config = SurrogateConfig { steps: 150, members: 2, learning_rate: 0.01, architecture, ..small() };
         let set = set(200);
         let networks = Networks::fit(&config, true, &set, Seed::root(2), Pool::inline()).unwrap();
         let predictions = networks.predict(set.sequences()).unwrap();

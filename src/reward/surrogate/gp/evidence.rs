@@ -66,15 +66,14 @@ pub(super) struct Slope {
 impl Slope {
     /// Along the logit of the decay of the views' weights.
     pub(super) fn decay(&self, kernel: &Kernel, decay: f64) -> f64 {
-        let distance = |view: &super::kernel::View| view.shift.unsigned_abs() as i32;
-        let raw: Vec<f64> = kernel.views.iter().map(|view| decay.powi(distance(view))).collect();
+        let raw: Vec<f64> = kernel.views.iter().map(|view| decay.powi(view.moved())).collect();
         let norm = raw.iter().map(|c| c * c).sum::<f64>().sqrt();
         // d decay / d logit = decay (1 − decay), so a weight decay^m has slope m (1 − decay) decay^m
         let rise: Vec<f64> = kernel
             .views
             .iter()
             .zip(&raw)
-            .map(|(view, raw)| f64::from(distance(view)) * (1.0 - decay) * raw / norm)
+            .map(|(view, raw)| f64::from(view.moved()) * (1.0 - decay) * raw / norm)
             .collect();
         let along: f64 = rise.iter().zip(&kernel.weights).map(|(rise, c)| rise * c).sum();
         let slope: Vec<f64> = rise.iter().zip(&kernel.weights).map(|(rise, c)| rise - c * along).collect();

@@ -158,7 +158,9 @@ fn maximise(
     for _ in 0..STEPS {
         let Some((value, slope)) = at(&theta)? else {
             theta.clone_from(&best.1);
-            changes.iter_mut().for_each(|change| *change *= 0.25);
+            for change in &mut changes {
+                *change *= 0.25;
+            }
             continue;
         };
         if value > best.0 {

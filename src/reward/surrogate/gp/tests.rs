@@ -36,7 +36,7 @@ fn fit(config: &SurrogateConfig) -> GaussianProcess {
 fn covariance(config: &SurrogateConfig, x: &Sequence, y: &Sequence) -> f64 {
     let dna = Alphabet::dna();
     let rho = (-1.0 / config.length_scale.fixed().unwrap()).exp();
-    let most = config.shifts as i32;
+    let most = i32::try_from(config.shifts).unwrap();
     let mut views = Vec::new();
     for strand in 0..=usize::from(config.both_strands) {
         for shift in -most..=most {
