@@ -11,6 +11,13 @@ pub(super) struct View {
     pub(super) shift: isize,
 }
 
+impl View {
+    /// By how many letters it is moved.
+    pub(super) fn moved(self) -> i32 {
+        i32::try_from(self.shift.unsigned_abs()).unwrap_or(i32::MAX)
+    }
+}
+
 /// Covariance of a process that is the sum over views T of one unknown function g of a word:
 ///
 /// ```text
@@ -49,7 +56,7 @@ impl Kernel {
     /// With these lengths ℓ_i, and views that weigh `decay` to the power of how far they are moved.
     pub(super) fn with(mut self, lengths: &[f64], decay: f64) -> Self {
         self.rho = lengths.iter().map(|length| (-1.0 / length).exp()).collect();
-        let raw: Vec<f64> = self.views.iter().map(|view| decay.powi(view.shift.unsigned_abs() as i32)).collect();
+        let raw: Vec<f64> = self.views.iter().map(|view| decay.powi(view.moved())).collect();
         let norm = raw.iter().map(|c| c * c).sum::<f64>().sqrt();
         self.weights = raw.iter().map(|c| c / norm).collect();
         self

@@ -20,7 +20,7 @@ pub(super) fn cholesky(mut a: Array2<f64>) -> Option<Array2<f64>> {
         general_mat_mul(-1.0, &done, &done.slice(s![..width, ..]).t(), 1.0, &mut panel);
         let (mut corner, mut below) = panel.split_at(Axis(0), width);
         factor(&mut corner)?;
-        let inverse = invert(corner.view());
+        let inverse = invert(&corner.view());
         let solved = below.dot(&inverse.t());
         below.assign(&solved);
         right.slice_mut(s![..start, ..width]).fill(0.0);
@@ -49,7 +49,7 @@ fn factor(a: &mut ArrayViewMut2<'_, f64>) -> Option<()> {
 }
 
 /// The inverse of a small lower triangle.
-fn invert(l: ArrayView2<'_, f64>) -> Array2<f64> {
+fn invert(l: &ArrayView2<'_, f64>) -> Array2<f64> {
     let n = l.nrows();
     let mut inverse = Array2::zeros((n, n));
     for column in 0..n {
@@ -71,7 +71,7 @@ pub(super) fn invert_lower(l: &Array2<f64>) -> Array2<f64> {
     let mut inverse = Array2::zeros((n, n));
     for start in (0..n).step_by(BLOCK) {
         let end = n.min(start + BLOCK);
-        let corner = invert(l.slice(s![start..end, start..end]));
+        let corner = invert(&l.slice(s![start..end, start..end]));
         let known = l.slice(s![start..end, ..start]).dot(&inverse.slice(s![..start, ..start]));
         general_mat_mul(-1.0, &corner, &known, 0.0, &mut inverse.slice_mut(s![start..end, ..start]));
         inverse.slice_mut(s![start..end, start..end]).assign(&corner);
