@@ -148,7 +148,7 @@ impl Search for AdaLead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guided_tests::{Counts, start_of, words};
+    use super::super::guided_tests::{Counts, letters, start_of, words};
     use super::*;
     use crate::nn::Pool;
     use crate::random::Seed;
@@ -166,7 +166,7 @@ mod tests {
         // one mutation from a parent reaches 3 of 10; rollouts go on from there
         assert!(best >= 0.5, "{best}");
         // only the two within 5 % of the best are parents: few mutants keep the Gs of the poor
-        assert!(found.iter().all(|(x, _)| x.ids().iter().filter(|id| **id == 2).count() < 6));
+        assert!(found.iter().all(|(x, _)| letters(x.ids(), 2) < 6));
         let bad = AdaLeadConfig { threshold: -0.1, ..AdaLeadConfig::default() };
         assert!(AdaLead::new(bad).is_err());
     }
@@ -179,7 +179,7 @@ mod tests {
         let view = View::new(&surrogate, Acquisition::Mean, Seed::root(0), Pool::inline());
         let still = AdaLead::new(AdaLeadConfig { mutations: 0.01, ..AdaLeadConfig::default() }).unwrap();
         let found = still.candidates(&start_of(&measured, &ranked, 40, 1), &view).unwrap();
-        let near = |id: u8| found.iter().any(|(x, _)| x.ids().iter().filter(|other| **other == id).count() >= 3);
+        let near = |id: u8| found.iter().any(|(x, _)| letters(x.ids(), id) >= 3);
         assert!(near(0) && near(1) && !near(2), "parents are AAAA and CCCC");
     }
 }

@@ -157,7 +157,7 @@ fn table(curve: &[Turn]) -> String {
     for turn in curve {
         let _ = write!(text, "{}", turn.round);
         for name in &names {
-            let value = turn.figures.get(*name).map_or_else(String::new, |value| value.to_string());
+            let value = turn.figures.get(*name).map_or_else(String::new, ToString::to_string);
             let _ = write!(text, ",{value}");
         }
         text.push('\n');

@@ -15,9 +15,9 @@ fn start(folder: &std::path::Path, landscape: &str) -> String {
         .collect();
     rows.truncate(12);
     rows.push(rows[0]);
-    let text: String = rows.iter().map(|(word, value)| format!("{word},{value}\n")).collect();
+    let lines: Vec<String> = rows.iter().map(|(word, value)| format!("{word},{value}")).collect();
     let path = folder.join("start.csv");
-    std::fs::write(&path, format!("sequence,value\n{text}")).unwrap();
+    std::fs::write(&path, format!("sequence,value\n{}\n", lines.join("\n"))).unwrap();
     path.display().to_string()
 }
 
