@@ -43,10 +43,7 @@ impl AdaLeadConfig {
             }
         }
         if !(self.mutations > 0.0 && self.mutations.is_finite()) {
-            return Err(Error::usage(format!(
-                "`mutations` is {}; a finite number above 0 is accepted",
-                self.mutations
-            )));
+            return Err(Error::usage(format!("`mutations` is {}; a finite number above 0 is accepted", self.mutations)));
         }
         if self.evaluations == 0 {
             return Err(Error::usage("`evaluations` is 0; 1 or more are accepted"));
@@ -131,12 +128,7 @@ impl Search for AdaLead {
                 let sequences: Vec<Sequence> = children.iter().map(|(_, child)| child.clone()).collect();
                 let scores = view.scores(&sequences)?;
                 found.extend(sequences.into_iter().zip(scores.iter().copied()));
-                nodes = children
-                    .into_iter()
-                    .zip(scores)
-                    .filter(|((root, _), f)| *f >= bars[*root])
-                    .map(|(n, _)| n)
-                    .collect();
+                nodes = children.into_iter().zip(scores).filter(|((root, _), f)| *f >= bars[*root]).map(|(n, _)| n).collect();
             }
             if found.len() == before {
                 break;
@@ -155,8 +147,7 @@ mod tests {
 
     #[test]
     fn rollouts_climb_while_the_surrogate_rises_and_spend_what_they_may() {
-        let measured =
-            words(10, &[("AAAAACAAAA", 0.1), ("CCAAAAAAAA", 0.2), ("CAAACAAAAA", 0.195), ("GGGGGGGGGG", 0.0)]);
+        let measured = words(10, &[("AAAAACAAAA", 0.1), ("CCAAAAAAAA", 0.2), ("CAAACAAAAA", 0.195), ("GGGGGGGGGG", 0.0)]);
         let ranked = measured.ranked();
         let surrogate = Counts::of(&measured);
         let view = View::new(&surrogate, Acquisition::Mean, Seed::root(0), Pool::inline());

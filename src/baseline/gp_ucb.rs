@@ -42,9 +42,7 @@ impl GpUcbConfig {
     /// # Errors
     /// When one is out of range; the message names it and what is accepted.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in
-            [("generations", self.generations), ("population", self.population), ("max-points", self.max_points)]
-        {
+        for (name, value) in [("generations", self.generations), ("population", self.population), ("max-points", self.max_points)] {
             if value == 0 {
                 return Err(Error::usage(format!("`{name}` is 0; 1 or more are accepted")));
             }
