@@ -258,7 +258,8 @@ struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
+        let header =
+            ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
         let mut lines = vec![header.map(str::to_owned)];
         for group in &self.results.summary {
             lines.push([

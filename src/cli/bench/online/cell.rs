@@ -114,7 +114,14 @@ impl Task<'_> {
     }
 
     /// Proposes and measures until the budget or the space is used up.
-    fn rounds(&self, name: &str, number: u64, folder: &mut RunFolder, pool: &Pool, context: &Context) -> Result<State> {
+    fn rounds(
+        &self,
+        name: &str,
+        number: u64,
+        folder: &mut RunFolder,
+        pool: &Pool,
+        context: &Context,
+    ) -> Result<State> {
         let alphabet = &self.start.domain().alphabet;
         let mut measured = self.start.clone();
         let mut state: State = folder.checkpoint().map_or_else(|| Ok(State::default()), |point| point.state())?;
