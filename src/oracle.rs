@@ -9,6 +9,7 @@ mod info;
 mod kind;
 mod metered;
 mod model;
+mod noisy;
 mod outcome;
 mod table;
 
@@ -18,6 +19,7 @@ pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
 pub use metered::{Metered, Usage};
 pub use model::Model;
+pub use noisy::Noisy;
 pub use outcome::{Bound, Outcome};
 pub use table::Table;
 
@@ -44,6 +46,12 @@ pub trait Oracle: Send {
     /// # Errors
     /// When the oracle as a whole cannot answer; what goes wrong with one sequence is its [`Outcome`].
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>>;
+
+    /// Told once, before it is asked anything, what an earlier part of the same run had it evaluate, in that order: an
+    /// oracle whose answers depend on how often it was asked goes on from there.
+    fn recall(&mut self, evaluated: &[Sequence]) {
+        let _ = evaluated;
+    }
 }
 
 impl<O: Oracle + ?Sized> Oracle for Box<O> {
@@ -53,6 +61,10 @@ impl<O: Oracle + ?Sized> Oracle for Box<O> {
 
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
         (**self).evaluate(batch)
+    }
+
+    fn recall(&mut self, evaluated: &[Sequence]) {
+        (**self).recall(evaluated);
     }
 }
 

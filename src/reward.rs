@@ -24,7 +24,10 @@ pub use multilinear::{Multilinear, enumerable};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
 pub use score::{Needs, Score, Vertices};
-pub use surrogate::{Acquired, FitSurrogate, GaussianProcess, SURROGATES, Surrogate, SurrogateConfig, Tuned};
+pub use surrogate::{
+    Acquired, FitSurrogate, GaussianProcess, LinearFeatures, LinearUcb, Networks, SURROGATES, Surrogate,
+    SurrogateConfig, Tuned,
+};
 pub use train::{InputNoise, Loss, TrainConfig, Trainer};
 pub use training_set::TrainingSet;
 pub use whole::Whole;

@@ -43,7 +43,10 @@ impl AdaLeadConfig {
             }
         }
         if !(self.mutations > 0.0 && self.mutations.is_finite()) {
-            return Err(Error::usage(format!("`mutations` is {}; a finite number above 0 is accepted", self.mutations)));
+            return Err(Error::usage(format!(
+                "`mutations` is {}; a finite number above 0 is accepted",
+                self.mutations
+            )));
         }
         if self.evaluations == 0 {
             return Err(Error::usage("`evaluations` is 0; 1 or more are accepted"));
@@ -128,7 +131,12 @@ impl Search for AdaLead {
                 let sequences: Vec<Sequence> = children.iter().map(|(_, child)| child.clone()).collect();
                 let scores = view.scores(&sequences)?;
                 found.extend(sequences.into_iter().zip(scores.iter().copied()));
-                nodes = children.into_iter().zip(scores).filter(|((root, _), f)| *f >= bars[*root]).map(|(n, _)| n).collect();
+                nodes = children
+                    .into_iter()
+                    .zip(scores)
+                    .filter(|((root, _), f)| *f >= bars[*root])
+                    .map(|(n, _)| n)
+                    .collect();
             }
             if found.len() == before {
                 break;
@@ -140,14 +148,15 @@ impl Search for AdaLead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guided_tests::{Counts, start_of, words};
+    use super::super::guided_tests::{Counts, letters, start_of, words};
     use super::*;
     use crate::nn::Pool;
     use crate::random::Seed;
 
     #[test]
     fn rollouts_climb_while_the_surrogate_rises_and_spend_what_they_may() {
-        let measured = words(10, &[("AAAAACAAAA", 0.1), ("CCAAAAAAAA", 0.2), ("CAAACAAAAA", 0.195), ("GGGGGGGGGG", 0.0)]);
+        let measured =
+            words(10, &[("AAAAACAAAA", 0.1), ("CCAAAAAAAA", 0.2), ("CAAACAAAAA", 0.195), ("GGGGGGGGGG", 0.0)]);
         let ranked = measured.ranked();
         let surrogate = Counts::of(&measured);
         let view = View::new(&surrogate, Acquisition::Mean, Seed::root(0), Pool::inline());
@@ -157,7 +166,7 @@ mod tests {
         // one mutation from a parent reaches 3 of 10; rollouts go on from there
         assert!(best >= 0.5, "{best}");
         // only the two within 5 % of the best are parents: few mutants keep the Gs of the poor
-        assert!(found.iter().all(|(x, _)| x.ids().iter().filter(|id| **id == 2).count() < 6));
+        assert!(found.iter().all(|(x, _)| letters(x.ids(), 2) < 6));
         let bad = AdaLeadConfig { threshold: -0.1, ..AdaLeadConfig::default() };
         assert!(AdaLead::new(bad).is_err());
     }
@@ -170,7 +179,7 @@ mod tests {
         let view = View::new(&surrogate, Acquisition::Mean, Seed::root(0), Pool::inline());
         let still = AdaLead::new(AdaLeadConfig { mutations: 0.01, ..AdaLeadConfig::default() }).unwrap();
         let found = still.candidates(&start_of(&measured, &ranked, 40, 1), &view).unwrap();
-        let near = |id: u8| found.iter().any(|(x, _)| x.ids().iter().filter(|other| **other == id).count() >= 3);
+        let near = |id: u8| found.iter().any(|(x, _)| letters(x.ids(), id) >= 3);
         assert!(near(0) && near(1) && !near(2), "parents are AAAA and CCCC");
     }
 }

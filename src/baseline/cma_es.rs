@@ -82,7 +82,8 @@ impl CmaEs {
         let (origin, _) = &start.ranked[number];
         let n = origin.len() * alphabet.len();
         let shape = if n <= FULL { Shape::Full } else { Shape::Separable };
-        let mut search = EvolutionStrategy::new(&vertex(origin, alphabet), self.config.sigma, self.config.population, shape)?;
+        let mut search =
+            EvolutionStrategy::new(&vertex(origin, alphabet), self.config.sigma, self.config.population, shape)?;
         let mut rng = start.seed.index(number as u64).rng();
         let (starts, mut met) = (self.starts(start), BTreeMap::new());
         let budget = (self.config.evaluations * start.count).div_ceil(starts);

@@ -94,8 +94,7 @@ impl Proposer for Genetic {
             }
         }
         let rest = novel.uniform(request.count - proposals.len(), &mut rng)?;
-        proposals
-            .extend(rest.into_iter().map(|sequence| Proposal { sequence, expected: None, reason: "uniform" }));
+        proposals.extend(rest.into_iter().map(|sequence| Proposal { sequence, expected: None, reason: "uniform" }));
         Ok(proposals)
     }
 }
@@ -122,15 +121,15 @@ mod tests {
             measured.push(Label { sequence: word(text), value, round: 0 }).unwrap();
         }
         let mut method = Genetic::new(GeneticConfig { parents: 2, ..GeneticConfig::default() }).unwrap();
-        let request =
-            Request { measured: &measured, count: 200, round: 1, seed: Seed::root(3), pool: Pool::inline() };
+        let request = Request { measured: &measured, count: 200, round: 1, seed: Seed::root(3), pool: Pool::inline() };
         let children = method.propose(&request).unwrap();
         assert_eq!(children.len(), 200);
         let mut swapped = 0;
         for child in &children {
             let ids = child.sequence.ids();
             // the parents agree in the first six letters; elsewhere both their letters are inherited
-            let changed = ids[..6].iter().filter(|id| **id != 0).count() + ids[6..].iter().filter(|id| **id > 1).count();
+            let changed =
+                ids[..6].iter().filter(|id| **id != 0).count() + ids[6..].iter().filter(|id| **id > 1).count();
             assert!(changed <= 2, "{}", child.sequence.text(&dna));
             swapped += usize::from(hamming(&child.sequence, &word("AAAAAACCCCCC")) > Some(2));
         }

@@ -22,8 +22,10 @@ pub struct GpUcbConfig {
     pub bonus: f64,
     /// Generations of the search; default 12.
     pub generations: usize,
-    /// Children of a generation, and survivors; default 128.
+    /// Children of a generation; default 128.
     pub population: usize,
+    /// Parents of a generation, the best by score so far; default 64.
+    pub parents: usize,
     /// Share of children with two parents; default 0.5.
     pub crossover: f64,
     /// The least and the greatest number of letters of a child that are drawn anew; default 1 and 2.
@@ -32,7 +34,15 @@ pub struct GpUcbConfig {
 
 impl Default for GpUcbConfig {
     fn default() -> Self {
-        Self { max_points: 1500, bonus: 1.0, generations: 12, population: 128, crossover: 0.5, mutations: (1, 2) }
+        Self {
+            max_points: 1500,
+            bonus: 1.0,
+            generations: 12,
+            population: 128,
+            parents: 64,
+            crossover: 0.5,
+            mutations: (1, 2),
+        }
     }
 }
 
@@ -42,7 +52,12 @@ impl GpUcbConfig {
     /// # Errors
     /// When one is out of range; the message names it and what is accepted.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in [("generations", self.generations), ("population", self.population), ("max-points", self.max_points)] {
+        for (name, value) in [
+            ("generations", self.generations),
+            ("population", self.population),
+            ("parents", self.parents),
+            ("max-points", self.max_points),
+        ] {
             if value == 0 {
                 return Err(Error::usage(format!("`{name}` is 0; 1 or more are accepted")));
             }
@@ -62,9 +77,9 @@ impl GpUcbConfig {
 ///
 /// ```text
 /// score(x) = mean(x) + k sd(x)
-/// population ← the best of the population and its children, by score, for G generations; every child is a candidate
+/// parents ← the best of the parents and their children, by score, for G generations; every child is a candidate
 /// ```
-/// The population starts as the best measured. The batch is the best candidates by score: nothing is fantasised between them.
+/// The first parents are the best measured. The batch is the best candidates by score: nothing is fantasised between them.
 #[derive(Clone, Debug, Default)]
 pub struct GpUcb {
     config: GpUcbConfig,
@@ -95,9 +110,9 @@ impl Search for GpUcb {
         let breeding = self.config.breeding();
         let mut rng = start.seed.rng();
         let first: Vec<Sequence> =
-            start.ranked.iter().take(self.config.population).map(|(sequence, _)| sequence.clone()).collect();
+            start.ranked.iter().take(self.config.parents).map(|(sequence, _)| sequence.clone()).collect();
         let scores = view.scores(&first)?;
-        let mut population: Vec<(Sequence, f64)> = first.into_iter().zip(scores).collect();
+        let mut parents: Vec<(Sequence, f64)> = first.into_iter().zip(scores).collect();
         let mut seen: BTreeSet<Sequence> = BTreeSet::new();
         let mut found = Vec::new();
         for _ in 0..self.config.generations {
@@ -106,7 +121,7 @@ impl Search for GpUcb {
                 if children.len() == self.config.population {
                     break;
                 }
-                let [a, b] = [0, 1].map(|_| population[rng.below(population.len())].0.ids());
+                let [a, b] = [0, 1].map(|_| parents[rng.below(parents.len())].0.ids());
                 let child = Sequence::from_ids(breeding.child(a, b, alphabet.len(), &mut rng), alphabet)?;
                 if !start.measured.contains(&child) && seen.insert(child.clone()) {
                     children.push(child);
@@ -115,9 +130,9 @@ impl Search for GpUcb {
             let scores = view.scores(&children)?;
             let scored = children.into_iter().zip(scores);
             found.extend(scored.clone());
-            population.extend(scored);
-            population.sort_by(|a, b| b.1.total_cmp(&a.1));
-            population.truncate(self.config.population);
+            parents.extend(scored);
+            parents.sort_by(|a, b| b.1.total_cmp(&a.1));
+            parents.truncate(self.config.parents);
         }
         Ok(found)
     }
@@ -125,7 +140,7 @@ impl Search for GpUcb {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guided_tests::{Counts, start_of, words};
+    use super::super::guided_tests::{Counts, letters, start_of, words};
     use super::*;
     use crate::nn::Pool;
     use crate::random::Seed;
@@ -136,13 +151,14 @@ mod tests {
         let ranked = measured.ranked();
         let surrogate = Counts::of(&measured);
         let best = |bonus: f64| {
-            let search = GpUcb::new(GpUcbConfig { bonus, population: 32, ..GpUcbConfig::default() }).unwrap();
+            let search =
+                GpUcb::new(GpUcbConfig { bonus, population: 32, parents: 32, ..GpUcbConfig::default() }).unwrap();
             let view = View::new(&surrogate, search.acquisition(), Seed::root(0), Pool::inline());
             let found = search.candidates(&start_of(&measured, &ranked, 20, 3), &view).unwrap();
             assert_eq!((view.calls(), found.len()), (3 + 12 * 32, 12 * 32));
             found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
         };
-        let count = |x: &Sequence, letter: u8| x.ids().iter().filter(|id| **id == letter).count();
+        let count = |x: &Sequence, letter: u8| letters(x.ids(), letter);
         // 12 generations from two Cs: nearly all positions
         assert!(count(&best(0.0), 1) >= 8);
         // the surrogate is unsure of the Ts, three times as much as it expects of the Cs

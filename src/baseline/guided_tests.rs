@@ -20,7 +20,7 @@ impl Surrogate for Counts {
     }
 
     fn predict(&self, sequences: &[Sequence]) -> Result<Vec<Prediction>> {
-        let share = |x: &Sequence, id| x.ids().iter().filter(|other| **other == id).count() as f64 / x.len() as f64;
+        let share = |x: &Sequence, id| letters(x.ids(), id) as f64 / x.len() as f64;
         Ok(sequences.iter().map(|x| Prediction { mean: share(x, 1), sd: Some(share(x, 3)) }).collect())
     }
 
@@ -28,6 +28,11 @@ impl Surrogate for Counts {
         // what no formula of mean and standard deviation gives: the share of Gs
         Ok((probs.narrow(2, 2, 1)?.flatten_from(1)?.sum(1)? / self.0.length as f64)?)
     }
+}
+
+/// How often a letter occurs.
+pub(super) fn letters(ids: &[u8], letter: u8) -> usize {
+    ids.iter().map(|id| usize::from(*id == letter)).sum()
 }
 
 /// DNA words with their values.

@@ -10,6 +10,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomSearch;
 
+#[allow(clippy::unnecessary_wraps, reason = "the form of every constructor of the family")]
 pub(super) fn make(_: &ProposerConfig) -> Result<Box<dyn Proposer>> {
     Ok(Box::new(RandomSearch))
 }

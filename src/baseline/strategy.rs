@@ -76,9 +76,8 @@ impl Rates {
         let boost = if shape == Shape::Full { 1.0 } else { (n + 2.0) / 3.0 };
         let c_1 = (boost * 2.0 / ((n + 1.3).powi(2) + mu_eff)).min(0.5);
         let c_mu = (boost * 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((n + 2.0).powi(2) + mu_eff)).min(1.0 - c_1);
-        let least = (1.0 + c_1 / c_mu)
-            .min(1.0 + 2.0 * mu_eff_minus / (mu_eff + 2.0))
-            .min((1.0 - c_1 - c_mu) / (n * c_mu));
+        let least =
+            (1.0 + c_1 / c_mu).min(1.0 + 2.0 * mu_eff_minus / (mu_eff + 2.0)).min((1.0 - c_1 - c_mu) / (n * c_mu));
         let positive: f64 = raw.iter().filter(|w| **w > 0.0).sum();
         let negative: f64 = raw.iter().filter(|w| **w < 0.0).map(|w| -w).sum();
         let weigh = |w: f64| match (w > 0.0, shape) {
@@ -104,7 +103,13 @@ impl Rates {
 #[derive(Clone, Debug)]
 enum Covariance {
     /// C = Bᵀ diag(d²) B; B and d are renewed when `stale` generations have passed.
-    Full { matrix: Array2<f64>, basis: Array2<f64>, scales: Array1<f64>, stale: u32, keep: u32 },
+    Full {
+        matrix: Array2<f64>,
+        basis: Array2<f64>,
+        scales: Array1<f64>,
+        stale: u32,
+        keep: u32,
+    },
     Separable(Array1<f64>),
 }
 
@@ -215,7 +220,9 @@ impl EvolutionStrategy {
         let lambda = self.rates.weights.len();
         if points.len() != lambda || fitness.len() != lambda || fitness.iter().any(|f| f.is_nan()) {
             let (p, f) = (points.len(), fitness.len());
-            return Err(Error::usage(format!("{p} points with {f} fitnesses; {lambda} of each, none NaN, are accepted")));
+            return Err(Error::usage(format!(
+                "{p} points with {f} fitnesses; {lambda} of each, none NaN, are accepted"
+            )));
         }
         let r = &self.rates;
         let mut order: Vec<usize> = (0..lambda).collect();

@@ -11,7 +11,7 @@ fn measured(alphabet: &Alphabet, length: usize, count: usize) -> Measured {
     let mut rng = Seed::root(8).rng();
     for index in 0..count {
         let ids: Vec<u8> = (0..length).map(|_| rng.below(alphabet.len()) as u8).collect();
-        let value = ids.iter().filter(|id| **id == 1).count() as f64 / length as f64;
+        let value = super::guided_tests::letters(&ids, 1) as f64 / length as f64;
         let sequence = Sequence::from_ids(ids, alphabet).unwrap();
         measured.push(Label { sequence, value: (index > 0).then_some(value), round: 0 }).unwrap();
     }
@@ -26,7 +26,12 @@ fn propose(name: &str, measured: &Measured, count: usize, seed: u64, pool: &Pool
 
 /// Settings that are fast enough for the dev profile.
 fn quick() -> ProposerConfig {
-    ProposerConfig::default()
+    ProposerConfig {
+        adalead: AdaLeadConfig { evaluations: 8, ..AdaLeadConfig::default() },
+        gp_ucb: GpUcbConfig { generations: 4, population: 48, ..GpUcbConfig::default() },
+        cma_es: CmaEsConfig { starts: 2, evaluations: 6, ..CmaEsConfig::default() },
+        ..ProposerConfig::default()
+    }
 }
 
 fn check_new(name: &str, measured: &Measured, proposals: &[Proposal]) {

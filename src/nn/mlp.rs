@@ -53,11 +53,20 @@ impl Mlp {
     /// # Errors
     /// When the last dimension is not the first width.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = x.clone();
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = if index + 1 < self.layers.len() { layer.forward_gelu(&x)? } else { layer.forward(&x)? };
-        }
-        Ok(x)
+        let x = self.hidden(x)?;
+        self.layers.last().map_or_else(|| Ok(x.clone()), |layer| layer.forward(&x))
+    }
+
+    /// What the last map reads: the activations before it.
+    ///
+    /// # Shapes
+    /// (…, first width) to (…, last width but one).
+    ///
+    /// # Errors
+    /// As [`Mlp::forward`].
+    pub fn hidden(&self, x: &Tensor) -> Result<Tensor> {
+        let before = self.layers.len().saturating_sub(1);
+        self.layers.iter().take(before).try_fold(x.clone(), |x, layer| layer.forward_gelu(&x))
     }
 }
 

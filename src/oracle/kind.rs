@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table};
+use super::{Model, Oracle, Table, noisy};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -38,6 +38,8 @@ registry! {
         "exact look-up in a table of measured sequences: a file, or the name of a data set";
     "model" => OracleKind { argument: "DIR", oracle: model, reward: model_reward },
         "mean and spread of a reward trained by `oracle train`, or of a built-in one by name";
+    "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
+        "another oracle with Gaussian noise and evaluations that fail";
 }
 
 /// The name of an oracle in two parts.
@@ -47,7 +49,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `noisy`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -190,7 +192,10 @@ mod tests {
     #[test]
     fn a_name_without_its_kind_or_argument_says_what_is_accepted() {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
-        assert_eq!(error.message(), "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`");
+        assert_eq!(
+            error.message(),
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+        );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");
         assert!(open("model:no-such-folder", &OracleOptions::default()).is_err());

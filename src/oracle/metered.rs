@@ -181,6 +181,10 @@ impl<O: Oracle> Oracle for Metered<O> {
         });
         Ok(outcomes.collect())
     }
+
+    fn recall(&mut self, evaluated: &[Sequence]) {
+        self.inner.recall(evaluated);
+    }
 }
 
 #[cfg(test)]

@@ -210,19 +210,42 @@ impl Ensemble {
     /// # Errors
     /// When the shape does not fit.
     pub fn each(&self, probs: &Tensor) -> Result<Tensor> {
-        check_shape(probs, Some(self.domain.length), self.domain.alphabet.len())?;
         let Standardisation { centre, scale } = self.stored.standardisation;
-        let inner = probs.to_dtype(DType::F32)?;
-        let copies;
-        let members = if probs.device().is_cpu() {
-            &self.members
-        } else {
-            let copy = || members_on(probs.device(), self.config(), &self.domain, &self.weights);
-            copies = self.elsewhere.on(probs.device(), copy)?;
-            copies.as_ref()
-        };
-        let outputs = members.iter().map(|member| member.forward(&inner)).collect::<Result<Vec<_>>>()?;
+        let outputs = self.with_members(probs, |members, inner| {
+            members.iter().map(|member| member.forward(inner)).collect::<Result<Vec<_>>>()
+        })?;
         Ok(Tensor::stack(&outputs, 0)?.affine(scale, centre)?.to_dtype(probs.dtype())?)
+    }
+
+    /// One member's prediction, (B,); as [`each`](Self::each) otherwise.
+    ///
+    /// # Errors
+    /// When the shape does not fit, or there are not so many members.
+    pub fn one(&self, index: usize, probs: &Tensor) -> Result<Tensor> {
+        let Standardisation { centre, scale } = self.stored.standardisation;
+        let output = self.with_members(probs, |members, inner| match members.get(index) {
+            Some(member) => member.forward(inner),
+            None => Err(Error::usage(format!(
+                "member {index} of an ensemble of {}; they are counted from 0",
+                members.len()
+            ))),
+        })?;
+        Ok(output.affine(scale, centre)?.to_dtype(probs.dtype())?)
+    }
+
+    /// Calls `run` with the networks where the probabilities are, and the probabilities in f32.
+    pub(super) fn with_members<T>(
+        &self,
+        probs: &Tensor,
+        run: impl FnOnce(&[Member], &Tensor) -> Result<T>,
+    ) -> Result<T> {
+        check_shape(probs, Some(self.domain.length), self.domain.alphabet.len())?;
+        let inner = probs.to_dtype(DType::F32)?;
+        if probs.device().is_cpu() {
+            return run(&self.members, &inner);
+        }
+        let copy = || members_on(probs.device(), self.config(), &self.domain, &self.weights);
+        run(&self.elsewhere.on(probs.device(), copy)?, &inner)
     }
 
     /// Mean and standard deviation over the members, differentiable.

@@ -98,17 +98,32 @@ impl Member {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, probs: &Tensor) -> Result<Tensor> {
-        let Some(strand) = &self.strand else { return self.one_strand(probs) };
-        let batch = probs.dim(0)?;
-        let both = self.one_strand(&Tensor::cat(&[probs, &strand.of(probs)?], 0)?)?;
-        Ok(((both.narrow(0, 0, batch)? + both.narrow(0, batch, batch)?)? * 0.5)?)
-    }
-
-    fn one_strand(&self, probs: &Tensor) -> Result<Tensor> {
-        match &self.network {
+        self.over_strands(probs, |probs| match &self.network {
             Network::Cnn(cnn) => cnn.forward(probs),
             Network::Residual(residual) => residual.forward(probs),
-        }
+        })
+    }
+
+    /// What the network's last map reads: the output is linear in it.
+    ///
+    /// # Shapes
+    /// (B, L, V) in the type of the parameters, to (B, F): F is `hidden` of a `cnn`, `width` of an `mlp`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn features(&self, probs: &Tensor) -> Result<Tensor> {
+        self.over_strands(probs, |probs| match &self.network {
+            Network::Cnn(cnn) => cnn.features(probs),
+            Network::Residual(residual) => residual.features(probs),
+        })
+    }
+
+    /// The mean over strands.
+    fn over_strands(&self, probs: &Tensor, one: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let Some(strand) = &self.strand else { return one(probs) };
+        let batch = probs.dim(0)?;
+        let both = one(&Tensor::cat(&[probs, &strand.of(probs)?], 0)?)?;
+        Ok(((both.narrow(0, 0, batch)? + both.narrow(0, batch, batch)?)? * 0.5)?)
     }
 }
 

@@ -1,15 +1,20 @@
 //! Models of a black box, learned from its labels.
 
 mod config;
+mod dense;
 mod gp;
+mod linear;
+mod networks;
 mod tuned;
 
 pub use config::{FitSurrogate, SURROGATES, SurrogateConfig};
 pub use gp::GaussianProcess;
+pub use linear::{LinearFeatures, LinearUcb};
+pub use networks::Networks;
 pub use tuned::Tuned;
 
 use super::{Acquisition, Domain, Prediction, Reward, Score, one_hot};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::read;
 use crate::random::Seed;
 use crate::sequence::Sequence;
@@ -75,6 +80,26 @@ impl Score for Acquired<'_> {
         };
         Ok(sequences.chunks(BATCH).map(batch).collect::<Result<Vec<_>>>()?.concat())
     }
+}
+
+/// Checks length and letters of what a surrogate is asked about.
+fn check_sequences(domain: &Domain, sequences: &[Sequence]) -> Result<()> {
+    let Domain { alphabet, length } = domain;
+    for sequence in sequences {
+        if sequence.len() != *length {
+            return Err(Error::data(format!("the surrogate reads {length} letters, got {}", sequence.len())));
+        }
+        if let Some(id) = sequence.ids().iter().find(|id| usize::from(**id) >= alphabet.len()) {
+            let name = alphabet.name();
+            return Err(Error::data(format!("the surrogate reads alphabet `{name}`; token id {id} is not in it")));
+        }
+    }
+    Ok(())
+}
+
+/// The error for an acquisition that a kind of surrogate does not know.
+fn unknown_acquisition(kind: &str, acquisition: Acquisition, accepted: &str) -> Error {
+    Error::usage(format!("surrogate `{kind}` does not know the acquisition `{acquisition}`; accepted: {accepted}"))
 }
 
 #[cfg(test)]

@@ -75,6 +75,14 @@ fn the_pages_of_benchmarks_come_back_in_the_same_bytes() {
         toy.succeed(&format!("report {out} --out again.html"));
         assert!(toy.bytes("again.html") == page, "the page of {out} differs");
     }
+    fs::write(toy.path("s.csv"), "sequence,value\nAAAA,0\nAACA,0.0833\nCAAA,0.0833\n").unwrap();
+    toy.succeed(
+        "bench tfbind8-online --start s.csv --oracle table:w.csv --methods genetic,gp-ucb --seeds 0,1 --rounds 2 --batch 8 \
+         --out tfbind8-online",
+    );
+    let page = toy.bytes("tfbind8-online/report.html");
+    toy.succeed("report tfbind8-online --out again.html");
+    assert!(toy.bytes("again.html") == page, "the page of tfbind8-online differs");
     let said = toy.refuse("report tfbind8-offline/seed3", 3);
     assert!(said.contains("hint: `seqtilt report tfbind8-offline`"), "{said}");
     fs::remove_file(toy.path("exact/report.json")).unwrap();

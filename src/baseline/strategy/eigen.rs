@@ -67,8 +67,8 @@ mod tests {
         let mut root = Array2::<f64>::zeros((n, n));
         root.mapv_inplace(|_| rng.normal());
         // eigenvalues over twelve orders of magnitude
-        for (i, mut row) in root.rows_mut().into_iter().enumerate() {
-            row *= 10_f64.powi(i as i32 / 2 - 5);
+        for (i, mut row) in (0..).zip(root.rows_mut()) {
+            row *= 10_f64.powi(i / 2 - 5);
         }
         let matrix = root.t().dot(&root);
         let mut vectors = Array2::eye(n);

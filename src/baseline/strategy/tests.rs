@@ -75,9 +75,8 @@ fn a_rotated_ellipsoid_is_no_harder_than_a_straight_one_to_a_full_shape() {
     assert!(straight < 5_000.0 && rotated < 5_000.0, "{straight} {rotated}");
     assert!((0.6..1.7).contains(&(rotated / straight)), "{straight} {rotated}");
     // variances alone learn the straight one faster, and do not learn the rotated one
-    let diagonal = |cost: &dyn Fn(&[f64]) -> f64| {
-        evaluations(cost, &[1.0; 8], (0.5, Shape::Separable), (1e-8, 8_000), 5)
-    };
+    let diagonal =
+        |cost: &dyn Fn(&[f64]) -> f64| evaluations(cost, &[1.0; 8], (0.5, Shape::Separable), (1e-8, 8_000), 5);
     assert!(diagonal(&ellipsoid).is_some_and(|spent| (spent as f64) < straight));
     assert_eq!(diagonal(&turned), None);
 }

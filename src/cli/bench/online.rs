@@ -89,6 +89,9 @@ pub(super) struct Args {
     /// Prior whose evidence lower bound measures the naturalness of the best 128
     #[arg(long, value_name = "NAME|FOLDER")]
     prior: Option<String>,
+    /// What adalead and cma-es learn from the labels: of `seqtilt list surrogates` [default: gp]
+    #[arg(long, value_name = "NAME")]
+    surrogate: Option<String>,
     /// What methods with a surrogate climb: mean, ucb:K, thompson or bootstrap-max [default: each method's own]
     #[arg(long, value_name = "NAME")]
     acquisition: Option<Acquisition>,
@@ -167,6 +170,9 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let cells = args.cells()?;
     let mut proposer = args.proposer.clone().unwrap_or_default();
     proposer.acquisition = args.acquisition.or(proposer.acquisition);
+    if let Some(kind) = &args.surrogate {
+        proposer.surrogate.kind.clone_from(kind);
+    }
     proposer.check()?;
     let setting = Setting {
         oracle: args.oracle.clone().unwrap_or_else(|| "table:tfbind8".to_owned()),
@@ -258,8 +264,7 @@ struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header =
-            ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
+        let header = ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
         let mut lines = vec![header.map(str::to_owned)];
         for group in &self.results.summary {
             lines.push([

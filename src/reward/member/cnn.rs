@@ -81,17 +81,24 @@ impl Cnn {
     }
 
     pub(super) fn forward(&self, probs: &Tensor) -> Result<Tensor> {
+        Ok(self.head.forward(&self.pooled(probs)?)?.squeeze(1)?)
+    }
+
+    pub(super) fn features(&self, probs: &Tensor) -> Result<Tensor> {
+        self.head.hidden(&self.pooled(probs)?)
+    }
+
+    fn pooled(&self, probs: &Tensor) -> Result<Tensor> {
         let padded = if self.margin > 0 { &probs.pad_with_zeros(1, self.margin, self.margin)? } else { probs };
         let mut x = gelu(&self.stem.forward(padded)?)?;
         for block in &self.blocks {
             x = (&x + gelu(&block.forward(&x)?)?)?;
         }
-        let pooled = match self.pooling {
+        Ok(match self.pooling {
             Pooling::Max => x.max(1)?,
             Pooling::Flat => x.flatten_from(1)?,
             Pooling::Global => Tensor::cat(&[x.mean(1)?, smooth_maximum(&x)?], 1)?,
-        };
-        Ok(self.head.forward(&pooled)?.squeeze(1)?)
+        })
     }
 }
 

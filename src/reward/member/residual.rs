@@ -50,10 +50,14 @@ impl Residual {
     }
 
     pub(super) fn forward(&self, probs: &Tensor) -> Result<Tensor> {
+        Ok(self.head.forward(&self.features(probs)?)?.squeeze(1)?)
+    }
+
+    pub(super) fn features(&self, probs: &Tensor) -> Result<Tensor> {
         let mut x = self.stem.forward_gelu(&probs.flatten_from(1)?)?;
         for (inner, outer) in &self.blocks {
             x = (&x + outer.forward(&inner.forward_gelu(&x)?)?)?;
         }
-        Ok(self.head.forward(&x)?.squeeze(1)?)
+        Ok(x)
     }
 }

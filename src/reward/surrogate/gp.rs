@@ -1,13 +1,13 @@
 //! Gaussian processes of sequences.
 
-mod dense;
 mod draw;
 mod evidence;
 mod kernel;
 mod relaxed;
+mod search;
 
 use super::config::SurrogateConfig;
-use super::{Acquisition, Surrogate};
+use super::{Acquisition, Surrogate, check_sequences, dense, unknown_acquisition};
 use crate::error::{Error, Result};
 use crate::nn::{Placed, Pool};
 use crate::random::Seed;
@@ -121,7 +121,7 @@ impl GaussianProcess {
         let shape = Kernel::new(domain.alphabet.len(), domain.length, complements, config.shifts);
         let words: Words = set.sequences().iter().map(|sequence| shape.words(sequence.ids())).collect();
         let pool = if pool.threads() > 1 { Pool::new(pool.threads())? } else { Pool::new(1)? };
-        let hyper = evidence::search(config, &shape, &words, &z, seed, &pool)?;
+        let hyper = search::search(config, &shape, &words, &z, seed, &pool)?;
         let kernel = shape.with(&hyper.lengths, hyper.decay);
         let problem = Problem { kernel: &kernel, words: &words, z: &z, noise: hyper.noise };
         let Some(solved) = problem.solve(config.amplitude, &pool)? else {
@@ -216,17 +216,8 @@ impl GaussianProcess {
     }
 
     fn predict_batch(&self, batch: &[Sequence]) -> Result<Vec<Prediction>> {
-        let Domain { alphabet, length } = &self.domain;
-        let word = |sequence: &Sequence| {
-            if sequence.len() != *length || sequence.ids().iter().any(|id| usize::from(*id) >= alphabet.len()) {
-                let (name, got) = (alphabet.name(), sequence.len());
-                return Err(Error::data(format!(
-                    "the surrogate reads {length} letters of alphabet `{name}`, got {got} letters or another alphabet"
-                )));
-            }
-            Ok(self.kernel.words(sequence.ids()))
-        };
-        let words = batch.iter().map(word).collect::<Result<Words>>()?;
+        check_sequences(&self.domain, batch)?;
+        let words: Words = batch.iter().map(|sequence| self.kernel.words(sequence.ids())).collect();
         let rows = self.bank.rows(&self.kernel, &words);
         let Standardisation { centre, scale } = self.standardisation;
         let means = rows.dot(&self.alpha);
@@ -272,9 +263,8 @@ impl Surrogate for GaussianProcess {
                 (mean(&update)? + (draw.prior.relaxed(relaxed, &views)? * self.amplitude.sqrt())?)?
             }
             Acquisition::BootstrapMax => {
-                return Err(Error::usage("a Gaussian process has no members to take the greatest of").hint(
-                    "`mean`, `ucb:K` and `thompson` are accepted; `bootstrap-max` wants the surrogate `bootstrap`",
-                ));
+                return Err(unknown_acquisition("gp", acquisition, "`mean`, `ucb:K`, `thompson`")
+                    .hint("the surrogate `bootstrap` has members to take the greatest of"));
             }
         };
         let Standardisation { centre, scale } = self.standardisation;

@@ -5,7 +5,6 @@ use super::{NAME, method};
 use crate::baseline::{ProposerConfig, Request};
 use crate::cli::bench::rows::Row;
 use crate::cli::context::Context;
-use crate::cli::memory;
 use crate::diffusion::{Prior, elbo};
 use crate::error::{Error, Result};
 use crate::nn::{Pool, Tensors};
@@ -14,7 +13,7 @@ use crate::oracle::{Metered, Oracle as _, OracleName, OracleOptions};
 use crate::random::Seed;
 use crate::reward::{Label, Measured};
 use crate::sequence::Sequence;
-use crate::store::{RunFolder, RunInfo};
+use crate::store::{Checkpoint, RunFolder, RunInfo};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -105,8 +104,6 @@ impl Task<'_> {
         folder.write(ROW, &bytes)?;
         folder.write(CURVE, table(&state.curve).as_bytes())?;
         folder.write(LABELS, labels(&state.spent).as_bytes())?;
-        let peak = memory::peak();
-        folder.write("memory.json", json!({ "process_peak_bytes": peak }).to_string().as_bytes())?;
         folder.finish(&[ROW, CURVE, LABELS])?;
         let score = row.metrics.get("top_128_mean").copied().unwrap_or(f64::NAN);
         context.note(format!("{name}, seed {number}: top 128 {score:.4} ({:.0} s)", started.elapsed().as_secs_f64()));
@@ -114,17 +111,10 @@ impl Task<'_> {
     }
 
     /// Proposes and measures until the budget or the space is used up.
-    fn rounds(
-        &self,
-        name: &str,
-        number: u64,
-        folder: &mut RunFolder,
-        pool: &Pool,
-        context: &Context,
-    ) -> Result<State> {
+    fn rounds(&self, name: &str, number: u64, folder: &mut RunFolder, pool: &Pool, context: &Context) -> Result<State> {
         let alphabet = &self.start.domain().alphabet;
         let mut measured = self.start.clone();
-        let mut state: State = folder.checkpoint().map_or_else(|| Ok(State::default()), |point| point.state())?;
+        let mut state: State = folder.checkpoint().map_or_else(|| Ok(State::default()), Checkpoint::state)?;
         for spent in &state.spent {
             let sequence = Sequence::parse(&spent.sequence, alphabet)?;
             measured.push(Label { sequence, value: spent.value, round: spent.round })?;
@@ -226,7 +216,7 @@ fn table(curve: &[Turn]) -> String {
         let calls = turn.surrogate_calls.map_or_else(String::new, |calls| calls.to_string());
         let _ = write!(text, "{},{calls}", turn.round);
         for name in &names {
-            let value = turn.figures.get(*name).map_or_else(String::new, |value| value.to_string());
+            let value = turn.figures.get(*name).map_or_else(String::new, ToString::to_string);
             let _ = write!(text, ",{value}");
         }
         text.push('\n');

@@ -145,7 +145,10 @@ mod tests {
     #[test]
     fn only_a_complete_table_says_how_many_there_are() {
         let dna = Alphabet::dna();
-        let values = ["A", "C", "G", "T"].map(|text| Sequence::parse(text, &dna).unwrap()).into_iter().zip([0.9, 0.95, 1.0, 0.0]);
+        let values = ["A", "C", "G", "T"]
+            .map(|text| Sequence::parse(text, &dna).unwrap())
+            .into_iter()
+            .zip([0.9, 0.95, 1.0, 0.0]);
         let mut whole = Table::new("whole", dna.clone(), values.clone()).unwrap();
         assert_eq!(above(&mut whole, 1, 0.9).unwrap(), Some(2));
         let mut part = Table::new("part", dna, values.take(3)).unwrap();

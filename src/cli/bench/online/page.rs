@@ -91,7 +91,8 @@ fn variety(results: &Results) -> Scatter {
     };
     Scatter {
         title: "Score against diversity of the best 128".to_owned(),
-        caption: "Up and to the right is better: values that are not bought with sameness. One dot for each seed.".to_owned(),
+        caption: "Up and to the right is better: values that are not bought with sameness. One dot for each seed."
+            .to_owned(),
         x: Axis::new("diversity (mean pairwise Hamming distance, letters)"),
         y: Axis::new("mean value of the top 128"),
         groups: results.summary.iter().map(group).collect(),

@@ -15,9 +15,9 @@ fn start(folder: &std::path::Path, landscape: &str) -> String {
         .collect();
     rows.truncate(12);
     rows.push(rows[0]);
-    let text: String = rows.iter().map(|(word, value)| format!("{word},{value}\n")).collect();
+    let lines: Vec<String> = rows.iter().map(|(word, value)| format!("{word},{value}")).collect();
     let path = folder.join("start.csv");
-    std::fs::write(&path, format!("sequence,value\n{text}")).unwrap();
+    std::fs::write(&path, format!("sequence,value\n{}\n", lines.join("\n"))).unwrap();
     path.display().to_string()
 }
 
@@ -40,11 +40,14 @@ fn rounds_are_measured_figures_written_and_finished_cells_not_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let context = toy::context();
     let prior = Some(toy::prior(folder.path()));
-    let first = execute(&Args { prior: prior.clone(), ..args(folder.path(), &["random", "gp-ucb"], &[3]) }, &context).unwrap();
+    let first =
+        execute(&Args { prior: prior.clone(), ..args(folder.path(), &["random", "gp-ucb"], &[3]) }, &context).unwrap();
     let [random, guided] = &first.results.rows[..] else { panic!("two cells") };
     let at = |name: &str| guided.metrics[name];
     assert_eq!((at("labels"), at("failed")), (48.0, 0.0));
-    assert!(at("naturalness") < 0.0 && at("surrogate_calls") > 100.0 && !random.metrics.contains_key("surrogate_calls"));
+    assert!(
+        at("naturalness") < 0.0 && at("surrogate_calls") > 100.0 && !random.metrics.contains_key("surrogate_calls")
+    );
     assert!(at("max") >= at("top_100_median") && at("area_top_128_mean") < at("top_128_mean"));
     assert!(at("new_top_128_mean") > at("top_128_mean"), "the start is poor");
     // the landscape is a sum over positions: a model finds more of its best than chance, which finds 48 of 244

@@ -298,3 +298,71 @@ fn what_cannot_be_fitted_is_refused() {
     let process = fit(&SurrogateConfig::default());
     assert_eq!(process.predict(&[word("ACG")]).unwrap_err().kind(), crate::Kind::Data);
 }
+
+#[test]
+fn the_evidence_is_the_log_density_of_the_labels_and_its_slope_that_of_differences() {
+    // two labels: C = s² [[1 + σ², k], [k, 1 + σ²]], z = ∓1
+    let (a, b) = (word("ACGT"), word("ACGA"));
+    let pair = TrainingSet::new(Alphabet::dna(), [(a, 1.0), (b, 3.0)]).unwrap();
+    let config =
+        SurrogateConfig { amplitude: Tuned::Fixed(1.7), noise: Tuned::Fixed(0.3), ..SurrogateConfig::default() };
+    let process = GaussianProcess::fit(&config, &pair, Seed::root(0), Pool::inline()).unwrap();
+    let (own, k) = (1.7 * 1.3, 1.7 * (-0.4_f64).exp());
+    let want = -1.0 / (own - k) - 0.5 * (own * own - k * k).ln() - (2.0 * std::f64::consts::PI).ln();
+    assert!((process.log_evidence() - want).abs() < 1e-12, "{} against {want}", process.log_evidence());
+    let z = [0.3, -1.0, 0.5, 1.2, -0.2, 0.4];
+    let shape = Kernel::new(4, 4, Some(vec![3, 2, 1, 0]), 1);
+    let words: Words = WORDS.iter().map(|text| shape.words(word(text).ids())).collect();
+    for amplitude in [Tuned::Auto, Tuned::Fixed(0.8)] {
+        // log ℓ of four positions, log σ², logit of the decay
+        let start = [0.3, -0.2, 0.9, 0.1, -2.0, 0.4];
+        let at = |theta: &[f64]| {
+            let lengths: Vec<f64> = theta[..4].iter().map(|log| log.exp()).collect();
+            let decay = 1.0 / (1.0 + (-theta[5]).exp());
+            let kernel = shape.clone().with(&lengths, decay);
+            let problem = Problem { kernel: &kernel, words: &words, z: &z, noise: theta[4].exp() };
+            let solved = problem.solve(amplitude, Pool::inline()).unwrap().unwrap();
+            let slope = problem.slope(&solved, &lengths, Pool::inline()).unwrap();
+            let decay = slope.decay(&kernel, decay);
+            (solved.evidence, [slope.lengths, vec![slope.noise, decay]].concat())
+        };
+        let slope = at(&start).1;
+        for (i, exact) in slope.iter().enumerate() {
+            let value = |step: f64| {
+                let mut moved = start;
+                moved[i] += step;
+                at(&moved).0
+            };
+            // central differences at 1e-5 leave about 1e-10 and rounding of 1e-15/1e-5
+            let difference = (value(1e-5) - value(-1e-5)) / 2e-5;
+            assert!((difference - exact).abs() < 1e-7, "{i}: {exact}, differences {difference}");
+        }
+    }
+}
+
+#[test]
+fn the_evidence_finds_what_made_the_labels() {
+    // values by the first letter alone, twice as far apart as an error of the third
+    let sequences: Vec<Sequence> = all(&vec![vec![0.25; 4]; 4]).into_iter().map(|(word, _)| word).step_by(2).collect();
+    let mut rng = Seed::root(6).rng();
+    let pairs = sequences.into_iter().map(|x| {
+        let value = [0.0, 2.0, -1.0, 1.0][usize::from(x.ids()[0])] + 0.3 * rng.normal();
+        (x, value)
+    });
+    let set = TrainingSet::new(Alphabet::dna(), pairs.collect::<Vec<_>>()).unwrap();
+    let auto = SurrogateConfig {
+        length_scale: Tuned::Auto,
+        noise: Tuned::Auto,
+        amplitude: Tuned::Auto,
+        ..SurrogateConfig::default()
+    };
+    let fit = |config: &SurrogateConfig| GaussianProcess::fit(config, &set, Seed::root(0), Pool::inline()).unwrap();
+    let (fixed, one) = (fit(&SurrogateConfig::default()), fit(&auto));
+    let each = fit(&SurrogateConfig { per_position: true, ..auto });
+    assert!(fixed.log_evidence() < one.log_evidence() && one.log_evidence() < each.log_evidence());
+    let lengths = each.lengths();
+    assert!(lengths[1..].iter().all(|length| *length > 4.0 * lengths[0]), "{lengths:?}");
+    // variance of the errors, 0.09, with a standard error of √(2/124) of it; four of them
+    let noise = each.noise() * each.amplitude() * Standardisation::of(set.values()).scale.powi(2);
+    assert!((noise / 0.09 - 1.0).abs() < 0.51, "{noise}");
+}
