@@ -120,7 +120,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target: PathBuf = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { drop(fs::copy(entry.path(), target).unwrap()) }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 
@@ -227,8 +231,9 @@ fn labels_are_counted_once_and_failures_have_no_value() {
 #[test]
 fn a_space_that_is_spent_ends_the_search() {
     let toy = toy();
+    toy.succeed("pretrain start2.csv --out p2 --dim 8 --heads 2 --layers 1 --sampling-steps 8 --batch 16 --steps 10");
     for proposer in ["random", "prior", "tilted", "non-adaptive"] {
-        let prior = if proposer == "random" { "" } else { "--prior-steps 5 --samples 20 --selection sampled" };
+        let prior = if proposer == "random" { "" } else { "--prior p2 --samples 20 --selection sampled" };
         let line = format!("optimize --oracle table:two.csv --start start2.csv --proposer {proposer} {prior}");
         let tuning = if prior.is_empty() { "" } else { "--tuning-steps 2 --paths 8 --base-paths 200" };
         let output = toy.succeed(&format!("{line} {tuning} --rounds 9 --batch 5 --json --out {proposer}"));

@@ -177,6 +177,7 @@ impl Plan {
         let steps = if tuning.control.as_deref() == Some("word-table") { 8 } else { 200 };
         tuning.tuning_steps.get_or_insert(steps);
         tuning.paths.get_or_insert(128);
+        tuning.tuning_checkpoint.get_or_insert(4);
         tuning.certificate_paths.get_or_insert(4_000);
         tuning.base_paths.get_or_insert(50_000);
         tuning
