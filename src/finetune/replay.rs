@@ -10,7 +10,7 @@ pub use rule::{REPLAY_RULES, Shares, Stock};
 pub use track::Track;
 
 use crate::error::{Error, Result};
-use crate::nn::Tensors;
+use crate::nn::{Tensors, read};
 use candle_core::{Device, Tensor};
 use std::collections::VecDeque;
 
@@ -131,16 +131,20 @@ impl Replay {
         let need = |name: &str| {
             find(name).ok_or_else(|| Error::integrity(format!("the checkpoint's replay buffer has no `{name}`")))
         };
-        let (behaviour, values) = (need("behaviour")?.to_vec2::<f64>()?, need("values")?.to_vec1::<f64>()?);
-        let (epochs, innovations) = (need("epochs")?.to_vec1::<f64>()?, find("innovations"));
-        if [behaviour.len(), values.len(), epochs.len()].iter().any(|n| states.dim(0).ok() != Some(*n)) {
+        let innovations = find("innovations");
+        let numbers = read(&[need("behaviour")?, need("values")?, need("epochs")?])?;
+        let [behaviour, values, epochs] = &numbers[..] else {
+            return Err(Error::integrity("the checkpoint's replay buffer cannot be read"));
+        };
+        let n = states.dim(0)?;
+        if values.len() != n || epochs.len() != n || !behaviour.len().is_multiple_of(n.max(1)) {
             return Err(Error::integrity("the parts of the checkpoint's replay buffer differ in length"));
         }
-        for (i, behaviour) in behaviour.into_iter().enumerate() {
+        for (i, behaviour) in behaviour.chunks((behaviour.len() / n.max(1)).max(1)).enumerate() {
             self.tracks.push_back(Track {
                 states: states.get(i)?,
                 innovations: innovations.map(|innovations| innovations.get(i)).transpose()?,
-                behaviour,
+                behaviour: behaviour.to_vec(),
                 value: values[i],
                 epoch: epochs[i] as u64,
             });

@@ -248,14 +248,7 @@ impl<'a> Finetuning<'a> {
             let words = words.ok_or_else(|| Error::usage("`control.start` tilt needs a reward that is a table"))?;
             WordTable::start(&params, &words.iter().map(|reward| reward / config.alpha).collect::<Vec<_>>())?;
         }
-        let settings = AdamWConfig {
-            lr: config.learning_rate,
-            weight_decay: 0.0,
-            beta2: 0.99,
-            clip_norm: Some(1.0),
-            ..AdamWConfig::default()
-        };
-        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        let learner = learner(&config, params)?;
         let joined = !device.is_cpu();
         let glimpse: Option<Box<dyn Glimpse + 'a>> = match config.soft_q.glimpse {
             GlimpseKind::Ddim(steps) => Some(Box::new(Ddim::new(chain, steps))),
@@ -275,6 +268,17 @@ impl<'a> Finetuning<'a> {
             keep: 0,
             joined,
         })
+    }
+
+    /// The same run from these weights on instead of from the control's start: what [`Training::weights`] of an earlier round answered.
+    /// Optimiser, averages and replay buffer begin anew.
+    ///
+    /// # Errors
+    /// When a weight is missing or has another shape.
+    pub fn continuing(self, weights: &Tensors) -> Result<Self> {
+        self.learner.params().restore(weights)?;
+        let learner = learner(&self.config, self.learner.params().clone())?;
+        Ok(Self { learner, ..self })
     }
 
     /// The same run with a guess at the ends of paths in place of the one that its settings name: where these say
@@ -323,6 +327,18 @@ impl<'a> Finetuning<'a> {
     pub fn control(&self) -> Result<TokenControl<'a>> {
         TokenControl::new(self.chain, &self.config.control, &Params::frozen(self.weights(), &self.device))
     }
+}
+
+/// Parameters with their optimiser at step 0.
+fn learner(config: &FinetuneConfig, params: Params) -> Result<Learner> {
+    let settings = AdamWConfig {
+        lr: config.learning_rate,
+        weight_decay: 0.0,
+        beta2: 0.99,
+        clip_norm: Some(1.0),
+        ..AdamWConfig::default()
+    };
+    Learner::new(params, settings, config.ema, config.steps)
 }
 
 /// What an objective's own state is filed under.

@@ -161,8 +161,7 @@ impl<L: PathLoss> PathObjective<L> {
         // whole paths are learned from: the discount of a step does not matter
         let shares = replay.shares(config, 1.0, batch)?;
         let drawn = shares.draw(batch, &mut run.seed_at(first).child("replay").rng());
-        let log_shares =
-            config.corrected.then(|| drawn.iter().map(|pair| -shares.path_weight(pair.path).ln()).collect());
+        let log_shares = config.corrected.then(|| drawn.iter().map(|pair| shares.log_share(pair.path)).collect());
         let tracks: Vec<&Track> = drawn.iter().map(|pair| &replay.tracks()[pair.path]).collect();
         let parts: Vec<&[&Track]> = tracks.chunks(run.config.shard).collect();
         let traces = run.pool.map(parts.len(), |i| Trace::of(run.chain, parts[i]))?;
@@ -204,7 +203,7 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             match &mut self.replay {
                 Some(replay) => Self::refill(run, replay)?,
                 None => {
-                    self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?
+                    self.behaviour = (self.loss.reuse() > 1).then(|| run.learner.params().snapshot()).transpose()?;
                 }
             }
         }

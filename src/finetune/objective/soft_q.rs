@@ -126,8 +126,8 @@ fn learn(run: &Run<'_>, control: &dyn Control, group: &Group, tracks: &[&Track],
     let value = config.soft_q.glimpse.value(run.glimpse, terminal, (k + 1, run.steps), next.as_tensor(), price)?;
     // the gradient goes through guess and reward to the state, and to nothing on the way
     let slope = gradients_with(&value.sum_all()?, &[], &[&next])?.1.remove(0);
-    let left = (run.steps - 1 - k) as i32;
-    let trust = config.soft_q.of_step(run.steps).powi(left) * base.std / run.alpha;
+    let left = (run.steps - 1 - k) as f64;
+    let trust = config.soft_q.of_step(run.steps).powf(left) * base.std / run.alpha;
     let mut loss = ((u.sqr()? * 0.5)? - (&u * (slope * trust)?)?)?;
     if let Some(anchor) = &run.anchor {
         let v = anchor.control.control(k, &x, &base, &mut earlier)?.detach();

@@ -95,10 +95,16 @@ impl Shares {
         Self { paths: mixed(self.paths), steps: mixed(self.steps) }
     }
 
+    /// By how much a draw raises the log-density of a path above that of even draws, `ln(n p_i)`.
+    #[must_use]
+    pub fn log_share(&self, path: usize) -> f64 {
+        (self.paths.len() as f64 * self.paths[path]).ln()
+    }
+
     /// What a draw of a path counts so that the expectation is that of uniform draws, `1/(n p_i)`.
     #[must_use]
     pub fn path_weight(&self, path: usize) -> f64 {
-        1.0 / (self.paths.len() as f64 * self.paths[path])
+        (-self.log_share(path)).exp()
     }
 
     /// The same of a step.

@@ -163,11 +163,19 @@ fn a_sequence_run_pays_for_leaving_its_anchor_and_others_say_that_they_cannot() 
             let drawn = Rollout::draw(&chain, Some(&control), 6, 256, Seed::root(2), false).unwrap();
             (run.weights(), drawn.cost.mean_all().unwrap().to_scalar::<f64>().unwrap())
         };
-        let (_, free) = train(start(objective));
+        let (first, free) = train(start(objective));
         // held to the prior, whose control is zero, at nine times the price of a nat
         let zero = start(objective).weights();
+        let bits = |weights: &crate::nn::Tensors| -> Vec<f32> {
+            weights.values().flat_map(|w| w.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+        };
         let (_, held) = train(start(objective).anchored(zero, 0.9).unwrap());
         assert!(held < 0.5 * free, "{objective}: {held} {free}");
+        // a second round goes on from the first one's weights, averages included, and leaves them once it steps
+        let mut second = start(objective).continuing(&first).unwrap().anchored(first.clone(), 0.1).unwrap();
+        assert!(bits(&second.weights()) == bits(&first) && second.done() == 0);
+        second.step().unwrap();
+        assert!(bits(&second.weights()) != bits(&first));
     }
     let weights = start("ppo").weights();
     let Err(refused) = start("ppo").anchored(weights.clone(), 0.1) else { panic!("ppo was anchored") };

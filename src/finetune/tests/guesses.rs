@@ -47,7 +47,7 @@ fn deterministic_steps_are_those_of_the_probability_flow_and_carry_a_gradient() 
 }
 
 /// The prior's own denoiser, as a model of another kind.
-fn own(weights: Params) -> Box<Transformer> {
+fn own(weights: &Params) -> Box<Transformer> {
     let (config, _) = prior(DType::F64);
     Box::new(Transformer::new(&weights.child("denoiser"), &config.denoiser, 3, 2, 2).unwrap())
 }
@@ -56,7 +56,7 @@ fn own(weights: Params) -> Box<Transformer> {
 fn a_model_that_answers_as_the_prior_guesses_as_tweedie_does() {
     let chain = chain(DType::F64, 2);
     let weights = Params::frozen(prior(DType::F64).1, &Device::Cpu);
-    let consistent = Consistent::new(&chain, own(weights));
+    let consistent = Consistent::new(&chain, own(&weights));
     let (reward, x) = (reward(), check::normal(6, &[4, 3, 2]));
     let terminal = SequenceTerminal::new(&chain, &reward);
     let value = |kind: GlimpseKind, glimpse: Option<&dyn Glimpse>, k: usize| {
@@ -101,7 +101,7 @@ fn a_run_takes_the_model_that_it_is_given_and_trains_towards_its_guesses() {
     let mut bare = run("consistency");
     assert!(bare.step().unwrap_err().message().contains("needs a model"));
     let model = Params::frozen(prior(DType::F32).1, &Device::Cpu);
-    let given = weights(run("consistency").glimpsing(Box::new(Consistent::new(&chain, own(model)))));
+    let given = weights(run("consistency").glimpsing(Box::new(Consistent::new(&chain, own(&model)))));
     let tweedie = weights(run("tweedie"));
     // the same numbers through the same operations
     assert_eq!(given, tweedie);

@@ -211,7 +211,9 @@ impl Control for Reading {
 fn nothing_but_the_control_has_a_gradient() {
     let params = check::params();
     let wired = Wired(params.clone());
-    ["prior", "guess", "head", "reward"].into_iter().for_each(|name| drop(wired.weight(name)));
+    for name in ["prior", "guess", "head", "reward"] {
+        wired.weight(name);
+    }
     let build = |params: &Params| -> Box<dyn Control> {
         Box::new(Reading(params.get("control", 1, Init::Const(0.1)).unwrap()))
     };
@@ -280,7 +282,7 @@ fn guessed_best(reward: &dyn Terminal, alpha: f64, discount: f64) -> (Outcome, f
     let noisy = chain.noisy().unwrap();
     let worth = |k: usize, x: &Tensor| -> Result<Tensor> {
         let guess = Guessed { chain: &chain, reward }.reward(k + 1, x)?;
-        Ok((guess * (discount.powi(49 - k as i32) / alpha))?)
+        Ok((guess * (discount.powf((49 - k) as f64) / alpha))?)
     };
     let of = |end: &dyn Terminal| {
         let end = Guessed { chain: &noisy, reward: end };
@@ -355,5 +357,7 @@ fn which_discount_is_best_on_two_modes_is_as_published() {
 #[test]
 #[ignore = "all five rows of the published table at all discounts: half a minute"]
 fn the_whole_table_of_two_modes_is_as_published() {
-    published().iter().for_each(|row| check_row(row, &[0, 1, 2, 3]));
+    for row in published() {
+        check_row(&row, &[0, 1, 2, 3]);
+    }
 }
