@@ -57,6 +57,29 @@ impl Sequence {
         }
     }
 
+    /// All sequences of a length in their order, the first position most significant.
+    ///
+    /// ```
+    /// use seqtilt::sequence::{Alphabet, Sequence};
+    /// let dna = Alphabet::dna();
+    /// let words: Vec<String> = Sequence::all(&dna, 2).map(|word| word.text(&dna)).collect();
+    /// assert_eq!((words.len(), &words[..5], &*words[15]), (16, &["AA", "AC", "AG", "AT", "CA"].map(String::from)[..], "TT"));
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    pub fn all(alphabet: &Alphabet, length: usize) -> impl Iterator<Item = Self> + use<> {
+        let letters = alphabet.len();
+        let count =
+            u32::try_from(length).ok().filter(|length| *length > 0).and_then(|length| letters.checked_pow(length));
+        (0..count.unwrap_or(0)).map(move |mut number| {
+            let mut ids = vec![0; length];
+            for id in ids.iter_mut().rev() {
+                *id = (number % letters) as u8;
+                number /= letters;
+            }
+            Self(ids.into())
+        })
+    }
+
     /// The token ids.
     #[must_use]
     pub fn ids(&self) -> &[u8] {

@@ -2,9 +2,9 @@
 
 use crate::campaign::Anchor;
 use crate::error::Result;
-use crate::nn::Pool;
 use crate::random::Seed;
-use crate::reward::{Acquired, Acquisition, Multilinear, Reward, Surrogate, enumerable};
+use crate::reward::{Acquired, Acquisition, Domain, Multilinear, Reward, Score as _, Surrogate, enumerable};
+use crate::sequence::Sequence;
 use candle_core::Tensor;
 
 /// A surrogate of a round and the seed of what it draws.
@@ -20,10 +20,9 @@ impl Fit {
     }
 
     /// The acquisition of all words.
-    fn words(&self, pool: &Pool) -> Result<Vec<f64>> {
-        let domain = self.surrogate.domain();
-        let table = Multilinear::tabulate(&self.acquired(), domain.alphabet.len(), domain.length, pool)?;
-        Ok(table.values().to_vec())
+    fn words(&self) -> Result<Vec<f64>> {
+        let Domain { alphabet, length } = self.surrogate.domain();
+        self.acquired().scores(&Sequence::all(alphabet, *length).collect::<Vec<_>>())
     }
 }
 
@@ -105,11 +104,11 @@ impl Anchored {
     ///
     /// # Errors
     /// When a surrogate fails.
-    pub(super) fn reward<'a>(&'a self, fit: &'a Fit, pool: &Pool) -> Result<RoundReward<'a>> {
+    pub(super) fn reward<'a>(&'a self, fit: &'a Fit) -> Result<RoundReward<'a>> {
         let name = format!("{} of round {}", fit.acquisition, self.rounds + 1);
         let domain = fit.surrogate.domain();
         if let Some(anchor) = &self.table {
-            let acquisition = fit.words(pool)?;
+            let acquisition = fit.words()?;
             let values = anchor.reward(&acquisition)?;
             let anchored = Multilinear::new(name, &values, domain.alphabet.len(), domain.length)?;
             return Ok(RoundReward::Table { anchored, acquisition });
@@ -127,11 +126,11 @@ impl Anchored {
     ///
     /// # Errors
     /// When a surrogate fails.
-    pub(super) fn advance(&mut self, fit: Option<Fit>, pool: &Pool) -> Result<()> {
+    pub(super) fn advance(&mut self, fit: Option<Fit>) -> Result<()> {
         self.rounds += 1;
         let Some(fit) = fit.filter(|_| self.prices.1 > 0.0) else { return Ok(()) };
         if let Some(anchor) = &mut self.table {
-            return anchor.advance(&fit.words(pool)?);
+            return anchor.advance(&fit.words()?);
         }
         self.fits.push(fit);
         Ok(())
@@ -141,8 +140,8 @@ impl Anchored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reward::{Domain, Prediction, one_hot};
-    use crate::sequence::{Alphabet, Sequence};
+    use crate::reward::{Prediction, one_hot};
+    use crate::sequence::Alphabet;
     use candle_core::{DType, Device};
 
     /// A weight for every letter of every position.
@@ -173,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_sum_of_weighted_rounds_is_the_recursion_on_all_words() {
-        let (pool, dna) = (Pool::new(1).unwrap(), Alphabet::dna());
+        let dna = Alphabet::dna();
         let mut table = Anchored::new(0.2, 0.6, 4, 3).unwrap();
         let mut sum = Anchored { table: None, ..Anchored::new(0.2, 0.6, 4, 3).unwrap() };
         let words: Vec<Sequence> =
@@ -181,14 +180,14 @@ mod tests {
         let vertices = one_hot(&words, 4, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
         for round in 0..4 {
             let own = fit(round);
-            let (a, b) = (table.reward(&own, &pool).unwrap(), sum.reward(&own, &pool).unwrap());
+            let (a, b) = (table.reward(&own).unwrap(), sum.reward(&own).unwrap());
             assert!(a.words().is_some() && b.words().is_none());
             let values = |r: &RoundReward<'_>| r.reward().reward(&vertices).unwrap().to_vec1::<f64>().unwrap();
             let error = values(&a).iter().zip(values(&b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             // tables are read in f32
             assert!(error < 1e-5, "round {round}: {error}");
-            table.advance(Some(fit(round)), &pool).unwrap();
-            sum.advance(Some(fit(round)), &pool).unwrap();
+            table.advance(Some(fit(round))).unwrap();
+            sum.advance(Some(fit(round))).unwrap();
         }
     }
 }

@@ -160,25 +160,13 @@ impl<'a> Tilted<'a> {
     }
 
     /// The words that nobody measured or proposed yet, in their order: what is left where a sampler draws too few new ones.
-    fn left(&self, request: &Request<'_>, taken: &[Proposal]) -> Result<Vec<(usize, Sequence)>> {
+    fn left(&self, request: &Request<'_>, taken: &[Proposal]) -> Vec<(usize, Sequence)> {
         if !self.is_enumerable() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let taken: BTreeSet<&Sequence> = taken.iter().map(|proposal| &proposal.sequence).collect();
-        let (letters, length) = (self.alphabet().len(), self.prior.config().length);
-        let word = |cell: usize| {
-            let mut rest = cell;
-            let mut ids = vec![0_u8; length];
-            for id in ids.iter_mut().rev() {
-                *id = (rest % letters) as u8;
-                rest /= letters;
-            }
-            Ok((cell, Sequence::from_ids(ids, self.alphabet())?))
-        };
-        let words = (0..letters.pow(length as u32)).map(word);
-        words
-            .filter(|word| word.as_ref().map_or(true, |(_, x)| !request.measured.contains(x) && !taken.contains(x)))
-            .collect()
+        let words = Sequence::all(self.alphabet(), self.prior.config().length).enumerate();
+        words.filter(|(_, x)| !request.measured.contains(x) && !taken.contains(x)).collect()
     }
 
     /// A batch from the prior itself.
@@ -189,7 +177,7 @@ impl<'a> Tilted<'a> {
         let propose = |reason| move |sequence| Proposal { sequence, expected: None, reason };
         let mut batch: Vec<Proposal> = drawn.into_iter().take(request.count).map(propose(reason)).collect();
         if batch.len() < request.count {
-            let mut left: Vec<Sequence> = self.left(request, &batch)?.into_iter().map(|(_, word)| word).collect();
+            let mut left: Vec<Sequence> = self.left(request, &batch).into_iter().map(|(_, word)| word).collect();
             request.seed.child("left").rng().shuffle(&mut left);
             let reason = "left over: the prior drew too few new ones";
             batch.extend(left.into_iter().take(request.count - batch.len()).map(propose(reason)));
@@ -212,7 +200,7 @@ impl<'a> Tilted<'a> {
             .collect();
         let mut batch = self.plan.selection.choose(&candidates, request.count, self.plan.min_distance)?;
         if let Some(values) = words.filter(|_| batch.len() < request.count) {
-            let mut left = self.left(request, &batch)?;
+            let mut left = self.left(request, &batch);
             left.sort_by(|a, b| values[b.0].total_cmp(&values[a.0]).then(a.0.cmp(&b.0)));
             left.truncate(request.count - batch.len());
             let left: Vec<Sequence> = left.into_iter().map(|(_, word)| word).collect();
@@ -237,14 +225,14 @@ impl Proposer for Tilted<'_> {
         if self.plan.beta > 0.0 && self.search == Search::Adaptive {
             for round in self.anchored.rounds + 1..request.round {
                 let fit = self.fit(request.measured, round, request.pool)?;
-                self.anchored.advance(fit, request.pool)?;
+                self.anchored.advance(fit)?;
             }
         }
         let Some(fit) = self.fit(request.measured, request.round, request.pool)? else {
             return self.prior_batch(request, "drawn from the prior: too little is known to tilt it");
         };
         self.draw_base(request.pool)?;
-        let reward = self.anchored.reward(&fit, request.pool)?;
+        let reward = self.anchored.reward(&fit)?;
         self.tilt(&reward, request)?;
         self.tilted_batch(&fit, reward.words(), request)
     }

@@ -20,6 +20,7 @@ use evidence::Problem;
 use kernel::{Bank, Kernel, Words};
 use ndarray::{Array1, Array2};
 use relaxed::Relaxed;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Sequences predicted at a time.
@@ -215,18 +216,51 @@ impl GaussianProcess {
         draw
     }
 
-    fn predict_batch(&self, batch: &[Sequence]) -> Result<Vec<Prediction>> {
-        check_sequences(&self.domain, batch)?;
-        let words: Words = batch.iter().map(|sequence| self.kernel.words(sequence.ids())).collect();
-        let rows = self.bank.rows(&self.kernel, &words);
-        let Standardisation { centre, scale } = self.standardisation;
+    /// Standardised means, and standard deviations where they are wanted.
+    fn at(&self, words: &[Vec<u8>], spread: bool) -> (Array1<f64>, Vec<f64>) {
+        let rows = self.bank.rows(&self.kernel, words);
         let means = rows.dot(&self.alpha);
+        if !spread {
+            return (means, Vec::new());
+        }
+        let variance =
+            |(word, known): (&Vec<u8>, f64)| self.amplitude * (self.kernel.pair(word, word) - known).max(0.0);
         let known = dense::squares(&self.white, &rows);
-        let prediction = |((word, mean), known): ((&Vec<u8>, &f64), f64)| {
-            let variance = self.amplitude * (self.kernel.pair(word, word) - known).max(0.0);
-            Prediction { mean: centre + scale * mean, sd: Some(scale * variance.sqrt()) }
+        (means, words.iter().zip(known).map(|pair| variance(pair).sqrt()).collect())
+    }
+
+    /// Means and standard deviations in the units of the labels; those of a molecule are found once.
+    fn predictions(&self, sequences: &[Sequence], spread: bool) -> Result<Vec<Prediction>> {
+        check_sequences(&self.domain, sequences)?;
+        let mut place: BTreeMap<Sequence, usize> = BTreeMap::new();
+        let mut distinct: Vec<&Sequence> = Vec::new();
+        let index = |sequence| {
+            let key = if self.kernel.is_stranded() { self.molecule(sequence) } else { sequence.clone() };
+            *place.entry(key).or_insert_with(|| {
+                distinct.push(sequence);
+                distinct.len() - 1
+            })
         };
-        Ok(words.iter().zip(&means).zip(known).map(prediction).collect())
+        let indices: Vec<usize> = sequences.iter().map(index).collect();
+        let batches: Vec<&[&Sequence]> = distinct.chunks(BATCH).collect();
+        let found = self.pool.map(batches.len(), |batch| {
+            let words: Words = batches[batch].iter().map(|sequence| self.kernel.words(sequence.ids())).collect();
+            let (means, sds) = self.at(&words, spread);
+            let Standardisation { centre, scale } = self.standardisation;
+            let mean = |(index, mean): (usize, &f64)| Prediction {
+                mean: centre + scale * mean,
+                sd: sds.get(index).map(|sd| scale * sd),
+            };
+            Ok(means.iter().enumerate().map(mean).collect::<Vec<_>>())
+        })?;
+        let found = found.concat();
+        Ok(indices.into_iter().map(|index| found[index]).collect())
+    }
+
+    /// Of two strands the one first in the alphabet's order.
+    fn molecule(&self, sequence: &Sequence) -> Sequence {
+        let other = sequence.reverse_complement(&self.domain.alphabet);
+        other.filter(|other| other < sequence).unwrap_or_else(|| sequence.clone())
     }
 }
 
@@ -236,8 +270,34 @@ impl Surrogate for GaussianProcess {
     }
 
     fn predict(&self, sequences: &[Sequence]) -> Result<Vec<Prediction>> {
-        let batches: Vec<&[Sequence]> = sequences.chunks(BATCH).collect();
-        Ok(self.pool.map(batches.len(), |index| self.predict_batch(batches[index]))?.concat())
+        self.predictions(sequences, true)
+    }
+
+    fn score(&self, sequences: &[Sequence], acquisition: Acquisition, draw: Seed) -> Result<Vec<f64>> {
+        let bound = |bonus: f64| -> Result<Vec<f64>> {
+            let found = self.predictions(sequences, bonus != 0.0)?;
+            Ok(found.into_iter().map(|p| p.mean + bonus * p.sd.unwrap_or(0.0)).collect())
+        };
+        match acquisition {
+            Acquisition::Mean => bound(0.0),
+            Acquisition::Ucb { bonus } => bound(bonus),
+            Acquisition::Thompson if sequences.is_empty() => Ok(Vec::new()),
+            Acquisition::Thompson => {
+                check_sequences(&self.domain, sequences)?;
+                let drawn = self.draw(draw);
+                let batches: Vec<&[Sequence]> = sequences.chunks(BATCH).collect();
+                let Standardisation { centre, scale } = self.standardisation;
+                let (update, size) = (Array1::from_vec(drawn.update.clone()), self.amplitude.sqrt());
+                let values = self.pool.map(batches.len(), |batch| {
+                    let words: Words = batches[batch].iter().map(|x| self.kernel.words(x.ids())).collect();
+                    let means = self.bank.rows(&self.kernel, &words).dot(&update);
+                    let prior = drawn.prior.at(&self.kernel, &words);
+                    Ok(means.iter().zip(prior).map(|(m, g)| centre + scale * (m + size * g)).collect::<Vec<f64>>())
+                })?;
+                Ok(values.concat())
+            }
+            Acquisition::BootstrapMax => Err(no_members(acquisition)),
+        }
     }
 
     fn acquire(&self, probs: &Tensor, acquisition: Acquisition, draw: Seed) -> Result<Tensor> {
@@ -263,13 +323,18 @@ impl Surrogate for GaussianProcess {
                 (mean(&update)? + (draw.prior.relaxed(relaxed, &views)? * self.amplitude.sqrt())?)?
             }
             Acquisition::BootstrapMax => {
-                return Err(unknown_acquisition("gp", acquisition, "`mean`, `ucb:K`, `thompson`")
-                    .hint("the surrogate `bootstrap` has members to take the greatest of"));
+                return Err(no_members(acquisition));
             }
         };
         let Standardisation { centre, scale } = self.standardisation;
         Ok(value.affine(scale, centre)?.to_dtype(probs.dtype())?)
     }
+}
+
+/// A process is not an ensemble.
+fn no_members(acquisition: Acquisition) -> Error {
+    unknown_acquisition("gp", acquisition, "`mean`, `ucb:K`, `thompson`")
+        .hint("the surrogate `bootstrap` has members to take the greatest of")
 }
 
 /// All labels, or the best half and a random half of the rest.

@@ -37,16 +37,7 @@ pub(super) fn above(oracle: &mut dyn Oracle, length: usize, threshold: f64) -> R
     if !(info.deterministic && info.has_gradient && info.length == (length, length) && enumerable(letters, length)) {
         return Ok(None);
     }
-    let size = letters.pow(length as u32);
-    let word = |mut number: usize| {
-        let mut ids = vec![0; length];
-        for id in ids.iter_mut().rev() {
-            *id = (number % letters) as u8;
-            number /= letters;
-        }
-        Sequence::from_ids(ids, &info.alphabet)
-    };
-    let all = (0..size).map(word).collect::<Result<Vec<_>>>()?;
+    let all: Vec<Sequence> = Sequence::all(&info.alphabet, length).collect();
     let found = oracle.evaluate(&all)?.iter().filter(|o| o.value().is_some_and(|value| value > threshold)).count();
     Ok(Some(found))
 }
