@@ -1,4 +1,4 @@
-//! An oracle and a proposer of one's own: a campaign of three rounds that climbs to a hidden word.
+//! An oracle and a proposer of one's own: a campaign of six rounds that climbs to a hidden word.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 use seqtilt::baseline::{Proposal, Proposer, Request};
 use seqtilt::campaign::{Campaign, Journal, Means, Plan};
@@ -21,9 +21,11 @@ impl Oracle for Hidden {
     }
 
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
-        let outcome = |x: &Sequence| match x.ids().windows(4).any(|run| run.iter().all(|id| *id == run[0])) {
-            true => Outcome::Infeasible { reason: "four equal letters in a row".to_owned() },
-            false => Outcome::exact(1.0 - hamming(x, &self.word).unwrap_or(x.len()) as f64 / x.len() as f64),
+        let outcome = |x: &Sequence| {
+            if x.ids().windows(4).any(|run| run.iter().all(|id| *id == run[0])) {
+                return Outcome::Infeasible { reason: "four equal letters in a row".to_owned() };
+            }
+            Outcome::exact(1.0 - hamming(x, &self.word).unwrap_or(x.len()) as f64 / x.len() as f64)
         };
         Ok(batch.iter().map(outcome).collect())
     }
