@@ -116,6 +116,9 @@ fn rewind(folder: &Path, round: usize) {
     }
 }
 
+/// What is cut, in which round, and how its folder is left.
+type Cut = (&'static str, usize, fn(&Path));
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -133,7 +136,6 @@ fn a_search_goes_on_from_every_file_it_writes() {
     let toy = toy();
     let line = format!("{TILTED} {SMALL}");
     toy.succeed(&format!("{line} --out whole"));
-    type Cut = (&'static str, usize, fn(&Path));
     let labels = |folder: &Path| folder.join("rounds/002/labels.jsonl");
     let cuts: [Cut; 7] = [
         ("before the report", 3, |_| {}),

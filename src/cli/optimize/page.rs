@@ -7,6 +7,7 @@ use super::summary::{Summary, Tilt};
 use crate::campaign::{Campaign, Evaluation, Round, TOP};
 use crate::cli::finetune::provenance;
 use crate::error::Result;
+use crate::eval::Estimate;
 use crate::eval::logo::Profile;
 use crate::eval::report::{
     Axis, Cell, Column, Dot, HistogramPlot, LinePlot, Logo, Logos, Note, Report, Rule, Scatter, ScatterGroup, Series,
@@ -135,7 +136,7 @@ fn rounds(campaign: &Campaign, tilts: &[Tilt]) -> Table {
             seen.and_then(|seen| seen.covered),
             seen.map(|seen| seen.optimism),
             tilt.map(|tilt| tilt.path_kl.value),
-            tilt.map(|tilt| tilt.gap.value),
+            tilt.and_then(|tilt| tilt.gap).map(|gap| gap.value),
         ];
         cells.into_iter().map(Cell::from).collect()
     };
@@ -152,9 +153,11 @@ fn sampler(report: &mut Report, tilts: &[Tilt]) {
     if tilts.is_empty() {
         return;
     }
-    let series = |name: &str, value: fn(&Tilt) -> (f64, f64)| {
-        let mut series = Series::line(name, tilts.iter().map(|tilt| (tilt.round as f64, value(tilt).0)));
-        series.band = tilts.iter().map(|tilt| 2.0 * value(tilt).1).collect();
+    let series = |name: &str, value: fn(&Tilt) -> Option<Estimate>| {
+        let known: Vec<(f64, Estimate)> =
+            tilts.iter().filter_map(|tilt| Some((tilt.round as f64, value(tilt)?))).collect();
+        let mut series = Series::line(name, known.iter().map(|(round, estimate)| (*round, estimate.value)));
+        series.band = known.iter().map(|(_, estimate)| 2.0 * estimate.se).collect();
         series.styled(Style::Marked)
     };
     let section = report.section(Topic::Frontier, "");
@@ -166,15 +169,17 @@ fn sampler(report: &mut Report, tilts: &[Tilt]) {
         x: Axis::new("round"),
         y: Axis::new("nats per sequence"),
         series: vec![
-            series("to the prior", |tilt| (tilt.path_kl.value, tilt.path_kl.se)),
-            series("to the exact tilt", |tilt| (tilt.gap.value, tilt.gap.se)),
+            series("to the prior", |tilt| Some(tilt.path_kl)),
+            series("to the exact tilt", |tilt| tilt.gap),
         ],
         rules: Vec::new(),
     });
-    let doubtful: Vec<String> = tilts.iter().filter(|tilt| !tilt.reliable).map(|tilt| tilt.round.to_string()).collect();
+    let doubtful: Vec<String> =
+        tilts.iter().filter(|tilt| tilt.gap.is_none()).map(|tilt| tilt.round.to_string()).collect();
     if !doubtful.is_empty() {
         section.add(Note::warning(format!(
-            "The certificates of rounds {} rest on too few effective samples of the prior; raise --base-paths.",
+            "The distance to the exact tilt is not known in rounds {}: too few effective samples of the prior are behind it; raise \
+             --base-paths or --alpha.",
             doubtful.join(", ")
         )));
     }

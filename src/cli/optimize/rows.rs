@@ -158,7 +158,7 @@ pub(super) fn rounds_csv(campaign: &Campaign, tilts: &[Tilt]) -> Result<String> 
             number(seen.map(|seen| seen.optimism)),
             number(seen.and_then(|seen| seen.covered)),
             number(tilt.map(|tilt| tilt.path_kl.value)),
-            number(tilt.map(|tilt| tilt.gap.value)),
+            number(tilt.and_then(|tilt| tilt.gap).map(|gap| gap.value)),
             number(tilt.map(|tilt| tilt.mean_reward.value)),
         ]
     };

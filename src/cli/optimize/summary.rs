@@ -24,11 +24,10 @@ pub(super) struct Tilt {
     pub(super) round: usize,
     /// Path KL to the prior, nats.
     pub(super) path_kl: Estimate,
-    /// KL to the exact tilt, nats.
-    pub(super) gap: Estimate,
+    /// KL to the exact tilt, nats, where enough effective samples of the prior are behind it.
+    pub(super) gap: Option<Estimate>,
     /// Mean acquisition of its draws, with what the rounds before weigh.
     pub(super) mean_reward: Estimate,
-    pub(super) reliable: bool,
 }
 
 /// The samplers of the rounds that had one.
@@ -47,9 +46,8 @@ pub(super) fn tilts(campaign: &Campaign, journal: &Journal) -> Result<Vec<Tilt>>
         tilts.push(Tilt {
             round,
             path_kl: c.path_kl,
-            gap: c.gap,
+            gap: c.is_reliable().then_some(c.gap),
             mean_reward: verdict.mean_reward(),
-            reliable: c.is_reliable(),
         });
     }
     Ok(tilts)
