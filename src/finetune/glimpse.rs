@@ -1,7 +1,7 @@
 //! Guesses at the end of a path from a state on its way.
 
 use super::Terminal;
-use crate::diffusion::{Ancestral, Chain as _, Denoiser, DiffusionChain, Scales};
+use crate::diffusion::{Ancestral, Chain as _, Consistency, DiffusionChain, Scales};
 use crate::error::{Error, Result};
 use crate::nn::softmax;
 use crate::registry::registry;
@@ -60,33 +60,25 @@ impl Glimpse for Ddim<'_> {
     }
 }
 
-/// The letters that a consistency model answers in one call (Song et al. 2023, arXiv 2303.01469), from anything that reads states
-/// as a [`Denoiser`] does:
-///
-/// ```text
-/// logits(x, λ) = signal/noise² · x·E[v] + f_ψ(x, local, λ)_v
-/// ```
-/// Towards the data the first term grows without bound and the answer is the state's own letters: the boundary condition of
-/// consistency. Models of another form implement [`Glimpse`] themselves.
+/// The letters that a consistency model of the prior answers in one call ([`Consistency`], Song et al. 2023, arXiv 2303.01469). At the
+/// decode its answer is the frozen head's.
+#[derive(Debug)]
 pub struct Consistent<'a> {
     chain: &'a DiffusionChain,
-    model: Box<dyn Denoiser + 'a>,
+    model: Consistency,
 }
 
 impl<'a> Consistent<'a> {
     /// The glimpse of a model whose weights are held.
     #[must_use]
-    pub fn new(chain: &'a DiffusionChain, model: Box<dyn Denoiser + 'a>) -> Self {
+    pub fn new(chain: &'a DiffusionChain, model: Consistency) -> Self {
         Self { chain, model }
     }
 }
 
 impl Glimpse for Consistent<'_> {
     fn probs(&self, k: usize, x: &Tensor) -> Result<Tensor> {
-        let level = &self.chain.log_snrs()[k..=k];
-        let local = self.chain.prior().local(x, level)?;
-        let context = self.model.context(x, &softmax(&local)?, level)?;
-        softmax(&(local + context)?)
+        softmax(&self.model.logits(x, self.chain.log_snrs()[k])?)
     }
 }
 
@@ -122,7 +114,7 @@ registry! {
     "tweedie" => |n| n.is_none().then_some(GlimpseKind::Tweedie), "the denoised estimate of the frozen prior";
     "ddim" => |n| n.filter(|n| (1..=1000).contains(n)).map(GlimpseKind::Ddim),
         "ddim:N, N deterministic steps of the frozen prior to the decode";
-    "consistency" => |n| n.is_none().then_some(GlimpseKind::Consistency), "one call of a consistency model, given through the library";
+    "consistency" => |n| n.is_none().then_some(GlimpseKind::Consistency), "one call of a consistency model, see `seqtilt distil`";
     "soft" => |n| n.is_none().then_some(GlimpseKind::Soft),
         "no point but the soft value of independent letters, where the reward knows it (not part of SQDF)";
 }

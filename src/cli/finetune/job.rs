@@ -10,7 +10,7 @@ use crate::cli::drive::drive;
 use crate::cli::memory;
 use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
 use crate::diffusion::Prior;
-use crate::diffusion::fingerprint;
+use crate::diffusion::{CONSISTENCY, fingerprint};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::eval::histogram::Histogram;
@@ -19,7 +19,7 @@ use crate::finetune::{ControlStart, GlimpseKind, OBJECTIVES, Route, SequenceTerm
 use crate::nn::{Tensors, Training as _};
 use crate::random::Seed;
 use crate::reward::{Multilinear, Reward, enumerable};
-use crate::store::{ModelFolder, RunFolder, RunInfo};
+use crate::store::{ModelFolder, RunFolder, RunInfo, open_model};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -109,6 +109,9 @@ impl Job<'_> {
         let mut info = RunInfo::new("finetune", self.seed, &recorded)?
             .with_version("prior", prior_fingerprint.clone())
             .with_version("reward", self.reward_fingerprint.clone());
+        if let Some(name) = &self.plan.consistency {
+            info = info.with_version("consistency", fingerprint(&open_model(name, CONSISTENCY)?)?);
+        }
         if let Some((_, key)) = self.base {
             info = info.with_version("base", key);
         }
@@ -151,7 +154,7 @@ impl Job<'_> {
             })
             .transpose()?;
         let terminal = SequenceTerminal::new(&chain, table.as_ref().map_or(source, |table| table as &dyn Reward));
-        let parts = Parts { plan: &self.plan, chain: &chain, pool: &pool };
+        let parts = Parts { plan: &self.plan, chain: &chain, source: self.prior_folder, pool: &pool };
         let inner = parts.begin(&terminal, keep, seed.child("finetune"))?;
         let mut training = Watched { inner, parts, reward: self.reward, seed: seed.child("watch") };
         drive("finetune", &mut training, &mut folder, self.plan.checkpoint, context)?;

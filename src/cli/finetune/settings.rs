@@ -170,6 +170,9 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) finetune: FinetuneConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) initial: Option<InitialLaw>,
+    /// Consistency model that ends of paths are guessed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) consistency: Option<String>,
     pub(in crate::cli) certificate_paths: usize,
     pub(in crate::cli) base_paths: usize,
     #[serde(skip)]
@@ -266,6 +269,7 @@ impl Tuning {
             chain: ChainConfig { steps, hold, grid, solver, eta },
             finetune: config,
             initial: law,
+            consistency: self.soft_q.consistency.clone(),
             certificate_paths: within("certificate-paths", self.certificate_paths.unwrap_or(20_000), 100..=50_000_000)?,
             base_paths: within("base-paths", self.base_paths.unwrap_or(100_000), 100..=100_000_000)?,
             recompute: self.recompute,

@@ -16,6 +16,10 @@ pub(in crate::cli) struct SoftQArgs {
     /// How `sqdf` guesses the end of a path from a state on its way: one of `seqtilt list glimpses` [default: tweedie]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) glimpse: Option<String>,
+    /// Consistency model of the prior that `sqdf` guesses with: a folder of `seqtilt distil`, or a built-in one by name; means
+    /// --glimpse consistency
+    #[arg(long, value_name = "NAME|FOLDER")]
+    pub(in crate::cli) consistency: Option<String>,
     /// Pairs of path and step that an optimiser step of `sqdf` learns from [default: as many as --paths]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) pairs: Option<usize>,
@@ -39,6 +43,11 @@ pub(in crate::cli) struct SoftQArgs {
 }
 
 impl SoftQArgs {
+    /// Whether something was given that only guesses are made with.
+    fn guesses(&self) -> bool {
+        self.discount.is_some() || self.glimpse.is_some() || self.pairs.is_some() || self.consistency.is_some()
+    }
+
     /// Whether nothing was given.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -55,19 +64,27 @@ impl SoftQArgs {
             return Err(Error::usage(message)
                 .hint("`--objective sqdf` does; `log-variance` and `weighted-likelihood` keep paths"));
         }
-        if config.objective != "sqdf" && (self.discount.is_some() || self.glimpse.is_some() || self.pairs.is_some()) {
+        if config.objective != "sqdf" && self.guesses() {
             let message = format!("objective `{}` guesses no ends of paths", config.objective);
-            return Err(Error::usage(message).hint("`--objective sqdf` reads `discount`, `glimpse` and `pairs`"));
+            return Err(
+                Error::usage(message).hint("`--objective sqdf` reads `discount`, `glimpse`, `consistency` and `pairs`")
+            );
         }
         config.soft_q.discount = self.discount.unwrap_or(config.soft_q.discount);
         if let Some(name) = &self.glimpse {
             config.soft_q.glimpse = name.parse()?;
         }
-        if config.soft_q.glimpse == GlimpseKind::Consistency {
-            return Err(Error::usage(
-                "`glimpse` consistency needs a model, which the library takes and this command does not",
-            )
-            .hint("take `tweedie` or `ddim:4`"));
+        match (&self.consistency, &self.glimpse) {
+            (Some(_), None) => config.soft_q.glimpse = GlimpseKind::Consistency,
+            (Some(_), Some(_)) if config.soft_q.glimpse != GlimpseKind::Consistency => {
+                let message = format!("`consistency` names a model, and `glimpse` {} asks none", config.soft_q.glimpse);
+                return Err(Error::usage(message).hint("leave out --glimpse"));
+            }
+            (None, _) if config.soft_q.glimpse == GlimpseKind::Consistency => {
+                return Err(Error::usage("`glimpse` consistency needs a model")
+                    .hint("name one with --consistency, or make one: `seqtilt distil PRIOR --out consistency`"));
+            }
+            _ => {}
         }
         config.soft_q.pairs = self.pairs.map(|pairs| within("pairs", pairs, 1..=1 << 20)).transpose()?;
         config.replay.capacity = self.replay.map(|paths| within("replay", paths, 0..=1 << 24)).transpose()?;

@@ -82,7 +82,7 @@ impl Finished<'_> {
     }
 
     fn cost(&self, closed: bool) -> Result<Option<Estimate>> {
-        let Parts { plan, chain, pool } = self.parts;
+        let Parts { plan, chain, pool, .. } = self.parts;
         let (alpha, seed) = (plan.finetune.alpha, self.seed.child("starts"));
         let of = |value: &dyn Terminal| StartCost::of(chain, value, alpha, STARTS, seed, pool);
         let fitted = self.weights.keys().any(|name| name.starts_with("value."));
@@ -105,7 +105,7 @@ impl Finished<'_> {
     }
 
     fn learned(&self) -> Result<Option<Learned>> {
-        let Parts { plan, chain, pool } = self.parts;
+        let Parts { plan, chain, pool, .. } = self.parts;
         let (Some(law), Some((lead, control))) = (&plan.initial, self.tuned.lead()) else { return Ok(None) };
         let count = plan.certificate_paths;
         let walked = roll_out(lead, control, count, self.seed, pool, |x| Ok(vec![(); x.dim(0)?]))?;

@@ -4,13 +4,14 @@ use super::job::POINTS;
 use super::settings::Plan;
 use crate::cli::certify::scored_paths;
 use crate::cli::tilted::Tuned;
-use crate::diffusion::DiffusionChain;
+use crate::diffusion::{CONSISTENCY, DiffusionChain, consistency_of};
 use crate::error::Result;
 use crate::finetune::initial::Elegant;
-use crate::finetune::{Finetuning, SequenceTerminal};
+use crate::finetune::{Consistent, Finetuning, SequenceTerminal};
 use crate::nn::{Figures, Pool, Tensors, Training};
 use crate::random::Seed;
 use crate::reward::Reward;
+use crate::store::{ModelFolder, open_model};
 
 /// Paths behind each watched point.
 const WATCHED: usize = 2048;
@@ -20,6 +21,8 @@ const WATCHED: usize = 2048;
 pub(super) struct Parts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) chain: &'a DiffusionChain,
+    /// Where the chain's prior came from.
+    pub(super) source: &'a ModelFolder,
     pub(super) pool: &'a Pool,
 }
 
@@ -36,7 +39,12 @@ impl<'a> Parts<'a> {
     ) -> Result<Box<dyn Training + 'a>> {
         let config = &self.plan.finetune;
         let Some(law) = &self.plan.initial else {
-            let run = Finetuning::new(config.clone(), self.chain, terminal, seed, self.pool)?;
+            let mut run = Finetuning::new(config.clone(), self.chain, terminal, seed, self.pool)?;
+            if let Some(name) = &self.plan.consistency {
+                let folder = open_model(name, CONSISTENCY)?;
+                let model = consistency_of(&folder, self.source, self.chain.prior().clone())?;
+                run = run.glimpsing(Box::new(Consistent::new(self.chain, model)));
+            }
             return Ok(Box::new(run.keeping(keep)));
         };
         let forms = law.forms(self.chain, config)?;

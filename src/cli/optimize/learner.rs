@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::reward::{SURROGATES, SurrogateConfig, Tuned};
 use serde::{Deserialize, Serialize};
 
-/// Settings of a surrogate; a Gaussian process reads all of them.
+/// Settings of a surrogate; each kind reads its own.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Surrogate")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,6 +28,19 @@ pub(super) struct Learner {
     /// Labels that a Gaussian process keeps, 0 for all [default: 2000]
     #[arg(long, value_name = "N")]
     max_points: Option<usize>,
+    /// Networks of `bootstrap` and `ensemble` [default: 5]
+    #[arg(long, value_name = "N")]
+    members: Option<usize>,
+    /// Optimiser steps of a network of `bootstrap`, `ensemble` and `linear-ucb` [default: 600]
+    #[arg(long, value_name = "N")]
+    network_steps: Option<u64>,
+    /// Factor of the bonus of `linear-ucb` [default: 1]
+    #[arg(long, value_name = "FACTOR")]
+    bonus_scale: Option<f64>,
+    /// Give the bonus of `linear-ucb` the covariance of the features in the place of their Gram matrix, as released with SEIKO
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    covariance: bool,
 }
 
 impl Learner {
@@ -49,6 +62,10 @@ impl Learner {
             amplitude: self.amplitude.unwrap_or(default.amplitude),
             shifts: self.shifts.unwrap_or(default.shifts),
             max_points: self.max_points.unwrap_or(default.max_points),
+            members: self.members.unwrap_or(default.members),
+            steps: self.network_steps.unwrap_or(default.steps),
+            bonus_scale: self.bonus_scale.unwrap_or(default.bonus_scale),
+            covariance: self.covariance,
             ..default
         };
         config.check()?;

@@ -1,7 +1,7 @@
 //! Guesses at the ends of paths.
 
-use super::tokens::{chain, prior};
-use crate::diffusion::{Scales, Transformer};
+use super::tokens::chain;
+use crate::diffusion::{Consistency, DiffusionChain, Scales};
 use crate::finetune::{
     Consistent, ControlConfig, ControlKind, Ddim, FinetuneConfig, Finetuning, Glimpse, GlimpseKind, SequenceTerminal,
     SoftQConfig, Terminal as _,
@@ -46,17 +46,18 @@ fn deterministic_steps_are_those_of_the_probability_flow_and_carry_a_gradient() 
     assert!(check::distance(&Ddim::new(&chain, 4).probs(2, &x).unwrap(), &tweedie) > 1e-2);
 }
 
-/// The prior's own denoiser, as a model of another kind.
-fn own(weights: &Params) -> Box<Transformer> {
-    let (config, _) = prior(DType::F64);
-    Box::new(Transformer::new(&weights.child("denoiser"), &config.denoiser, 3, 2, 2).unwrap())
+/// A consistency model before its first step, which answers as the prior does.
+fn own(chain: &DiffusionChain, dtype: DType) -> Consistency {
+    let fresh = Params::trainable(Seed::root(1), dtype, &Device::Cpu);
+    Consistency::new(chain.prior().clone(), &fresh).unwrap();
+    let held = Params::frozen(fresh.snapshot().unwrap(), &Device::Cpu);
+    Consistency::new(chain.prior().clone(), &held).unwrap()
 }
 
 #[test]
 fn a_model_that_answers_as_the_prior_guesses_as_tweedie_does() {
     let chain = chain(DType::F64, 2);
-    let weights = Params::frozen(prior(DType::F64).1, &Device::Cpu);
-    let consistent = Consistent::new(&chain, own(&weights));
+    let consistent = Consistent::new(&chain, own(&chain, DType::F64));
     let (reward, x) = (reward(), check::normal(6, &[4, 3, 2]));
     let terminal = SequenceTerminal::new(&chain, &reward);
     let value = |kind: GlimpseKind, glimpse: Option<&dyn Glimpse>, k: usize| {
@@ -100,8 +101,7 @@ fn a_run_takes_the_model_that_it_is_given_and_trains_towards_its_guesses() {
     };
     let mut bare = run("consistency");
     assert!(bare.step().unwrap_err().message().contains("needs a model"));
-    let model = Params::frozen(prior(DType::F32).1, &Device::Cpu);
-    let given = weights(run("consistency").glimpsing(Box::new(Consistent::new(&chain, own(&model)))));
+    let given = weights(run("consistency").glimpsing(Box::new(Consistent::new(&chain, own(&chain, DType::F32)))));
     let tweedie = weights(run("tweedie"));
     // the same numbers through the same operations
     assert_eq!(given, tweedie);

@@ -34,7 +34,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'mean'
         selection = 'sampled'
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards the mean of a bootstrap ensemble; the batch is a sample";
     "seiko-ucb" => "
         proposer = 'tilted'
@@ -42,7 +42,7 @@ registry! {
         acquisition = 'ucb:1'
         selection = 'sampled'
         beta = 0.02
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards a linear bound on features, priced to prior and last round";
     "seiko-bootstrap" => "
         proposer = 'tilted'
@@ -50,34 +50,34 @@ registry! {
         acquisition = 'bootstrap-max'
         selection = 'sampled'
         beta = 0.02
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards the best of a bootstrap ensemble, priced to prior and last round";
     "sqdf-ucb" => "
         proposer = 'tilted'
         surrogate = 'linear-ucb'
         acquisition = 'ucb:1'
         selection = 'sampled'
-        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "soft-Q policy gradient with replay towards a linear bound on features";
     "sqdf-bootstrap" => "
         proposer = 'tilted'
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
-        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "soft-Q policy gradient with replay towards the best of a bootstrap ensemble";
     "ppo" => "
         proposer = 'tilted'
         surrogate = 'bootstrap'
         acquisition = 'mean'
         selection = 'sampled'
-        tuning = { alpha = 0.02, objective = 'ppo', control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, objective = 'ppo', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "proximal policy optimisation with a KL penalty towards the mean of a bootstrap ensemble";
     "non-adaptive" => "
         proposer = 'non-adaptive'
         surrogate = 'bootstrap'
         selection = 'sampled'
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 80 }",
+        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "the prior until the last round, then one tilt by all labels";
 }
 
