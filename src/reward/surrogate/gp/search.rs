@@ -182,3 +182,43 @@ fn maximise(
     }
     Ok(best.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_climb_ends_at_the_top_within_its_bounds() {
+        // −(x − 1)² − 10 (y + 2)², y held above −1; no value beyond x = 1.5
+        let at = |theta: &[f64]| {
+            let (x, y) = (theta[0] - 1.0, theta[1] + 2.0);
+            Ok((theta[0] < 1.5).then(|| (-x * x - 10.0 * y * y, vec![-2.0 * x, -20.0 * y])))
+        };
+        let top = maximise(vec![-1.0, 1.0], &[(-5.0, 5.0), (-1.0, 5.0)], at).unwrap();
+        // 24 steps that start at 0.3 and halve at every turn leave a few hundredths
+        assert!((top[0] - 1.0).abs() < 0.05 && top[1] == -1.0, "{top:?}");
+    }
+
+    #[test]
+    fn settings_survive_their_logarithms_and_the_prior_has_its_slope() {
+        let hyper = Hyper { lengths: vec![2.0, 0.5], noise: 0.01, decay: 0.3 };
+        let free = Free { lengths: Lengths::Each(0.4), noise: true, decay: true };
+        let theta = free.start(&hyper);
+        let again = free.read(&theta, &hyper);
+        assert!(again.lengths.iter().zip([2.0, 0.5]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
+        assert!((again.noise - 0.01).abs() < 1e-12 && (again.decay - 0.3).abs() < 1e-12);
+        assert_eq!(free.bounds(&hyper).len(), 4);
+        let value = |theta: &[f64]| free.value(theta, 5.0, (&[0.0, 0.0], 0.7, -0.2));
+        let (_, slope) = value(&theta);
+        assert_eq!(slope[2..], [0.7, -0.2]);
+        for i in 0..2 {
+            let at = |step: f64| {
+                let mut moved = theta.clone();
+                moved[i] += step;
+                value(&moved).0
+            };
+            // the prior is a parabola: central differences are exact to rounding
+            assert!(((at(1e-3) - at(-1e-3)) / 2e-3 - slope[i]).abs() < 1e-9, "{slope:?}");
+        }
+    }
+}
