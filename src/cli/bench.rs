@@ -31,7 +31,9 @@ Examples:
   seqtilt bench tfbind8-offline --out offline
                                         128 designs from the lower half of the values, beside published ones
   seqtilt bench tfbind8-online --out online
-                                        rounds of 128 labels from a poor start, method beside method";
+                                        rounds of 128 labels from a poor start, method beside method
+  seqtilt bench online-finetune --out finetuned
+                                        ways of fine-tuning one prior in rounds, over prices";
 
 /// Measure methods on problems whose answer is known
 #[derive(Debug, clap::Args)]
@@ -52,6 +54,9 @@ enum Bench {
     Offline(Box<offline::Args>),
     #[command(name = "tfbind8-online")]
     Online(Box<online::Args>),
+    /// Online fine-tuning of one prior: methods and prices side by side
+    #[command(name = "online-finetune")]
+    OnlineFinetune(Box<online::Args>),
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -61,6 +66,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Frontier(args) => frontier::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),
-        Bench::Online(args) => online::run(*args, context),
+        Bench::Online(args) => online::run(&online::TFBIND8, *args, context),
+        Bench::OnlineFinetune(args) => online::run(&online::FINETUNE, *args, context),
     }
 }

@@ -1,4 +1,4 @@
-//! `seqtilt bench tfbind8-online`
+//! `seqtilt bench tfbind8-online` and `online-finetune`
 
 mod cell;
 mod figures;
@@ -31,7 +31,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-const NAME: &str = "tfbind8-online";
+/// A named protocol: what is run unless something else is asked for.
+#[derive(Debug)]
+pub(super) struct Kind {
+    name: &'static str,
+    methods: &'static [&'static str],
+    alphas: Option<&'static [f64]>,
+    /// What its page answers.
+    question: &'static str,
+}
+
+/// Everything that searches from the hard start.
+pub(super) static TFBIND8: Kind = Kind {
+    name: "tfbind8-online",
+    methods: &["tilted", "random", "genetic", "gp-ucb"],
+    alphas: None,
+    question: "How good does each method become, label by label, from a poor start?",
+};
+
+/// Ways to fine-tune one prior in rounds, over prices.
+pub(super) static FINETUNE: Kind = Kind {
+    name: "online-finetune",
+    methods: &[
+        "prior",
+        "non-adaptive",
+        "greedy",
+        "ppo",
+        "seiko-ucb",
+        "seiko-bootstrap",
+        "sqdf-ucb",
+        "sqdf-bootstrap",
+        "sqdf-consistency",
+        "sqdf-no-buffer",
+        "sqdf-discounted",
+    ],
+    alphas: Some(&[0.08, 0.04, 0.02, 0.01, 0.005]),
+    question: "What does each way of fine-tuning one prior pay for a score in diversity and naturalness?",
+};
 
 /// Floors of the hard start as others ran them, 10 rounds of 128; not measured here.
 const PUBLISHED: [Published; 5] = [
@@ -49,6 +85,8 @@ Examples:
                                                         every method without a generator
   seqtilt bench tfbind8-online --batches 86,171,341,682 --out growing
                                                         four rounds that grow
+  seqtilt bench online-finetune --batches 86,171,341,682 --out finetuned
+                                                        ways of fine-tuning one prior, at five prices each
   seqtilt bench tfbind8-online --start known.csv --oracle model:reward --threshold 2.5 --out mine
                                                         a start and an oracle of your own
 
@@ -64,7 +102,8 @@ pub(super) struct Args {
     /// Folder of the cells and the results
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Methods: of `seqtilt list methods`, `seqtilt list proposers`, or your own [default: tilted,random,genetic,gp-ucb]
+    /// Methods: of `seqtilt list methods`, `seqtilt list proposers`, or your own [default: tilted and the
+    /// floors; for online-finetune the ways of fine-tuning]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Seeds [default: 0,1,2,3,4]
@@ -92,7 +131,8 @@ pub(super) struct Args {
     /// [default: tfbind8-prior-hard for tfbind8-hard-start]
     #[arg(long, value_name = "NAME|FOLDER")]
     prior: Option<String>,
-    /// Prices of a nat of departure from the prior: every method that pays one is run at each [default: each method's own]
+    /// Prices of a nat of departure from the prior: every method that pays one is run at each [default: each method's
+    /// own; for online-finetune 0.08 to 0.005]
     #[arg(long, value_name = "ALPHA,…", value_delimiter = ',')]
     alphas: Option<Vec<f64>>,
     /// Methods of your own: settings of `[optimize]` by name.
@@ -103,13 +143,10 @@ pub(super) struct Args {
     reading: Reading,
 }
 
-pub(super) fn run(args: Args, context: &Context) -> Result<()> {
-    let args = context.settings(&["bench", NAME], args)?;
-    context.emit(&execute(&args, context)?)
+pub(super) fn run(kind: &'static Kind, args: Args, context: &Context) -> Result<()> {
+    let args = context.settings(&["bench", kind.name], args)?;
+    context.emit(&execute(kind, &args, context)?)
 }
-
-/// The methods that are compared unless others are named.
-const COMPARED: [&str; 4] = ["tilted", "random", "genetic", "gp-ucb"];
 
 /// The folder of a cell.
 fn cell_name(method: &str, seed: u64) -> String {
@@ -152,14 +189,16 @@ impl Args {
     }
 
     /// Methods at their prices.
-    fn methods(&self, protocol: &Protocol) -> Result<Vec<Method>> {
-        let names = self.methods.clone().unwrap_or_else(|| COMPARED.map(str::to_owned).to_vec());
+    fn methods(&self, kind: &Kind, protocol: &Protocol) -> Result<Vec<Method>> {
+        let compared = || kind.methods.iter().map(|name| (*name).to_owned()).collect();
+        let names: Vec<String> = self.methods.clone().unwrap_or_else(compared);
+        let alphas = self.alphas.clone().or(kind.alphas.map(<[f64]>::to_vec));
         let mut methods: Vec<Method> = Vec::new();
         for name in names {
             let settings = method::settings(&name, &self.own)?;
             let plan = |alpha| settings.clone().under(protocol, alpha).plan();
             let one = plan(None)?;
-            let plans = match &self.alphas {
+            let plans = match &alphas {
                 Some(alphas) if one.has_prior() => {
                     alphas.iter().map(|alpha| plan(Some(*alpha))).collect::<Result<_>>()?
                 }
@@ -167,12 +206,12 @@ impl Args {
             };
             let many = plans.len() > 1;
             for plan in plans {
-                let folder = if many { format!("{name}-alpha{}", plan.alpha()) } else { name.clone() };
-                if methods.iter().any(|method| method.folder == folder) {
-                    return Err(Error::usage(format!("method `{folder}` is asked for twice"))
+                let label = if many { format!("{name}-alpha{}", plan.alpha()) } else { name.clone() };
+                if methods.iter().any(|method| method.label == label) {
+                    return Err(Error::usage(format!("method `{label}` is asked for twice"))
                         .hint("name every method and price once"));
                 }
-                methods.push(Method { name: name.clone(), folder, plan });
+                methods.push(Method { name: name.clone(), label, plan });
             }
         }
         Ok(methods)
@@ -182,8 +221,8 @@ impl Args {
 /// A method as it is run.
 struct Method {
     name: String,
-    /// What its cells' folders begin with.
-    folder: String,
+    /// Its name with its price, where it is run at several.
+    label: String,
     plan: optimize::Plan,
 }
 
@@ -198,10 +237,10 @@ fn known(records: &Records) -> Result<Measured> {
 }
 
 /// Runs all cells and writes the results.
-fn execute(args: &Args, context: &Context) -> Result<Report> {
-    let out = required("bench tfbind8-online", "out", args.out.clone())?;
+fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report> {
+    let out = required(&format!("bench {}", kind.name), "out", args.out.clone())?;
     let protocol = args.protocol()?;
-    let methods = args.methods(&protocol)?;
+    let methods = args.methods(kind, &protocol)?;
     let seeds = args.seeds.clone().unwrap_or_else(|| (0..5).collect());
     if let Some(twice) = (0..seeds.len()).find(|i| seeds[..*i].contains(&seeds[*i])) {
         return Err(Error::usage(format!("seed {} is asked for twice", seeds[twice])).hint("name every seed once"));
@@ -237,8 +276,9 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
         linkage: if start.domain().length <= 14 { 2 } else { 3 },
     };
     drop(oracle);
-    let folder = BenchFolder::open(&out, NAME)?;
-    let task = Task { start: &start, yard: &yard, prior: prior.as_ref().map(|(prior, _)| prior), versions: &versions };
+    let folder = BenchFolder::open(&out, kind.name)?;
+    let task =
+        Task { kind, start: &start, yard: &yard, prior: prior.as_ref().map(|(prior, _)| prior), versions: &versions };
     let cells: Vec<(&Method, u64)> =
         methods.iter().flat_map(|method| seeds.iter().map(move |seed| (method, *seed))).collect();
     // cells side by side; where there are fewer than threads, each uses what is left over
@@ -246,13 +286,13 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let own = context.beside(0, context.threads / cells.len().max(1));
     let rows = side.map(cells.len(), |index| {
         let (method, seed) = cells[index];
-        let path = folder.join(&cell_name(&method.folder, seed));
+        let path = folder.join(&cell_name(&method.label, seed));
         timed(&path, || task.run(method, seed, &path, context, own.threads))
     })?;
-    let cells: Vec<String> = cells.iter().map(|(method, seed)| cell_name(&method.folder, *seed)).collect();
+    let cells: Vec<String> = cells.iter().map(|(method, seed)| cell_name(&method.label, *seed)).collect();
     let timing: BTreeMap<String, Option<f64>> =
         cells.iter().map(|name| (name.clone(), seconds(&folder.join(name)))).collect();
-    let mut results = Results::new(NAME, rows);
+    let mut results = Results::new(kind.name, rows);
     for (what, version) in versions.clone() {
         results = results.with_version(&what, version);
     }
@@ -261,7 +301,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
         results.published = PUBLISHED.to_vec();
     }
     results.write(&folder)?;
-    let page = page::report(&results, &folder)?;
+    let page = page::report(kind.question, &results, &folder)?;
     folder.write("report.json", page.to_json()?.as_bytes())?;
     folder.write("report.html", page.html().as_bytes())?;
     let peak = memory::peak();

@@ -1,7 +1,7 @@
 //! One cell of the benchmark: one method and one seed, round after round.
 
 use super::figures::{Yardstick, area, best, figures};
-use super::{Method, NAME};
+use super::{Kind, Method};
 use crate::campaign::{Campaign, Evaluation};
 use crate::cli::bench::rows::Row;
 use crate::cli::context::Context;
@@ -29,6 +29,7 @@ const DRAWS: usize = 32;
 
 /// What all cells share.
 pub(super) struct Task<'a> {
+    pub(super) kind: &'static Kind,
     /// The start set, as labels of round 0.
     pub(super) start: &'a Measured,
     pub(super) yard: &'a Yardstick,
@@ -56,7 +57,7 @@ impl Task<'_> {
         context: &Context,
         threads: usize,
     ) -> Result<Row> {
-        let mut info = RunInfo::new(NAME, number, &self.parameters(method)?)?;
+        let mut info = RunInfo::new(self.kind.name, number, &self.parameters(method)?)?;
         for (what, version) in self.versions {
             info = info.with_version(what, version);
         }
@@ -82,7 +83,7 @@ impl Task<'_> {
         folder.write("memory.json", json!({ "process_peak_bytes": peak }).to_string().as_bytes())?;
         folder.finish(&[ROW, CURVE, LABELS])?;
         let score = row.metrics.get("top_128_mean").copied().unwrap_or(f64::NAN);
-        let (name, seconds) = (&method.name, started.elapsed().as_secs_f64());
+        let (name, seconds) = (&method.label, started.elapsed().as_secs_f64());
         context.note(format!("{name}, seed {number}: top 128 {score:.4} ({seconds:.0} s)"));
         Ok(row)
     }
@@ -91,7 +92,7 @@ impl Task<'_> {
     fn parameters(&self, method: &Method) -> Result<serde_json::Value> {
         let plan = serde_json::to_value(&method.plan)
             .map_err(|error| Error::usage("the configuration cannot be written as JSON").because(error))?;
-        let mut parameters = json!({ "threshold": self.yard.threshold, "plan": plan });
+        let mut parameters = json!({ "name": method.name, "threshold": self.yard.threshold, "plan": plan });
         if method.plan.has_prior() {
             parameters["alpha"] = json!(method.plan.alpha());
         }
@@ -131,7 +132,13 @@ impl Task<'_> {
             metrics.insert("naturalness_se".to_owned(), bound.standard_error);
         }
         let parameters = self.parameters(method)?;
-        Ok(Row { benchmark: NAME.to_owned(), method: method.name.clone(), seed: number, parameters, metrics })
+        Ok(Row {
+            benchmark: self.kind.name.to_owned(),
+            method: method.label.clone(),
+            seed: number,
+            parameters,
+            metrics,
+        })
     }
 }
 

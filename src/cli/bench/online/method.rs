@@ -66,6 +66,42 @@ registry! {
         selection = 'sampled'
         tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "soft-Q policy gradient with replay towards the best of a bootstrap ensemble";
+    "sqdf-consistency" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'bootstrap-max'
+        selection = 'sampled'
+        tuning.alpha = 0.02
+        tuning.objective = 'sqdf'
+        tuning.control = 'product-mixture'
+        tuning.tuning-steps = 60
+        tuning.certificate-paths = 2000
+        tuning.soft-q.consistency = 'tfbind8-consistency-hard'",
+        "`sqdf-bootstrap` that guesses with a consistency model of the prior of the hard start";
+    "sqdf-no-buffer" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'bootstrap-max'
+        selection = 'sampled'
+        tuning.alpha = 0.02
+        tuning.objective = 'sqdf'
+        tuning.control = 'product-mixture'
+        tuning.tuning-steps = 60
+        tuning.certificate-paths = 2000
+        tuning.soft-q.replay = 0",
+        "`sqdf-bootstrap` without a buffer";
+    "sqdf-discounted" => "
+        proposer = 'tilted'
+        surrogate = 'bootstrap'
+        acquisition = 'bootstrap-max'
+        selection = 'sampled'
+        tuning.alpha = 0.02
+        tuning.objective = 'sqdf'
+        tuning.control = 'product-mixture'
+        tuning.tuning-steps = 60
+        tuning.certificate-paths = 2000
+        tuning.soft-q.discount = 0.9",
+        "`sqdf-bootstrap` with the discount of its authors, 0.9";
     "ppo" => "
         proposer = 'tilted'
         surrogate = 'bootstrap'

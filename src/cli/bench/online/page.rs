@@ -1,8 +1,8 @@
-//! The report of `bench tfbind8-online`.
+//! The report of the online benchmarks.
 
 use super::cell;
 use crate::cli::bench::folder::BenchFolder;
-use crate::cli::bench::results::{Group, Results, Spread};
+use crate::cli::bench::results::{Results, Spread};
 use crate::error::Result;
 use crate::eval::report::{Axis, Bar, BarGroup, Bars, Dot, LinePlot, Report, Scatter, ScatterGroup, Series, Topic};
 
@@ -28,9 +28,8 @@ const COLUMNS: [(&str, u8); 15] = [
 ///
 /// # Errors
 /// When a cell's curve cannot be read.
-pub(super) fn report(results: &Results, folder: &BenchFolder) -> Result<Report> {
-    let asked = "How good does each method become, label by label, from a poor start?";
-    let mut report = Report::new("seqtilt bench tfbind8-online", asked);
+pub(super) fn report(question: &str, results: &Results, folder: &BenchFolder) -> Result<Report> {
+    let mut report = Report::new(&format!("seqtilt bench {}", results.benchmark), question);
     let best = results.summary.iter().filter_map(|group| Some((group, group.metrics.get("top_128_mean")?)));
     if let Some((group, spread)) = best.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean)) {
         let seeds = format!("{}, {} seeds", group.method, group.seeds.len());
@@ -40,7 +39,20 @@ pub(super) fn report(results: &Results, folder: &BenchFolder) -> Result<Report> 
         Topic::Progress,
         "Means over seeds; bands and bars are one standard deviation. The start set counts, and costs no labels.",
     );
-    section.add(curves(results, folder)?).add(variety(results));
+    section.add(curves(results, folder)?);
+    let beside = [
+        ("diversity", "Score against diversity", "mean pairwise Hamming distance of the top 128, letters"),
+        (
+            "naturalness",
+            "Score against naturalness",
+            "evidence lower bound of the top 128 under the prior, nats a letter",
+        ),
+    ];
+    for (metric, title, axis) in beside {
+        if results.summary.iter().any(|group| group.metrics.contains_key(metric)) {
+            section.add(against(results, metric, title, axis));
+        }
+    }
     if results.summary.iter().any(|group| group.metrics.contains_key("recall")) {
         section.add(bars(results, "recall", "Recall", "share of the sequences above the threshold that were measured"));
     }
@@ -79,23 +91,46 @@ fn curves(results: &Results, folder: &BenchFolder) -> Result<LinePlot> {
     })
 }
 
-/// Diversity against score, a dot for each seed.
-fn variety(results: &Results) -> Scatter {
-    let group = |group: &Group| {
-        let rows = results.rows.iter().filter(|row| row.method == group.method && row.parameters == group.parameters);
+/// Score against something else of the best 128: a dot for each seed, or, where methods are run at several prices, the mean at each,
+/// joined.
+fn against(results: &Results, metric: &str, title: &str, axis: &str) -> Scatter {
+    let name = |parameters: &serde_json::Value| parameters["name"].as_str().unwrap_or_default().to_owned();
+    let mut names: Vec<String> = Vec::new();
+    for group in &results.summary {
+        let name = name(&group.parameters);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let swept = names.len() < results.summary.len();
+    let of_seeds = |wanted: &String| {
+        let rows = results.rows.iter().filter(|row| name(&row.parameters) == *wanted);
         let dots = rows.filter_map(|row| {
-            let (x, y) = (row.metrics.get("diversity")?, row.metrics.get("top_128_mean")?);
+            let (x, y) = (row.metrics.get(metric)?, row.metrics.get("top_128_mean")?);
             Some(Dot::new(*x, *y).named(format!("{}, seed {}", row.method, row.seed)))
         });
-        ScatterGroup { name: group.method.clone(), dots: dots.collect() }
+        ScatterGroup { name: wanted.clone(), dots: dots.collect() }
+    };
+    let of_prices = |wanted: &String| {
+        let groups = results.summary.iter().filter(|group| name(&group.parameters) == *wanted);
+        let dots = groups.filter_map(|group| {
+            let (x, y) = (group.metrics.get(metric)?, group.metrics.get("top_128_mean")?);
+            Some(Dot { error: y.sd, ..Dot::new(x.mean, y.mean).named(group.method.clone()) })
+        });
+        ScatterGroup { name: wanted.clone(), dots: dots.collect() }
+    };
+    let caption = if swept {
+        "Up and to the right is better. One dot for each price, from the highest on; bars are one standard deviation over seeds."
+    } else {
+        "Up and to the right is better. One dot for each seed."
     };
     Scatter {
-        title: "Score against diversity of the best 128".to_owned(),
-        caption: "Up and to the right is better: values that are not bought with sameness. One dot for each seed."
-            .to_owned(),
-        x: Axis::new("diversity (mean pairwise Hamming distance, letters)"),
+        title: title.to_owned(),
+        caption: caption.to_owned(),
+        x: Axis::new(axis),
         y: Axis::new("mean value of the top 128"),
-        groups: results.summary.iter().map(group).collect(),
+        groups: names.iter().map(|name| if swept { of_prices(name) } else { of_seeds(name) }).collect(),
+        joined: swept,
         ..Scatter::default()
     }
 }

@@ -41,7 +41,8 @@ fn rounds_are_measured_figures_written_and_finished_cells_not_run_again() {
     let context = toy::context();
     let prior = Some(toy::prior(folder.path()));
     let first =
-        execute(&Args { prior: prior.clone(), ..args(folder.path(), &["random", "gp-ucb"], &[3]) }, &context).unwrap();
+        execute(&TFBIND8, &Args { prior: prior.clone(), ..args(folder.path(), &["random", "gp-ucb"], &[3]) }, &context)
+            .unwrap();
     let [random, guided] = &first.results.rows[..] else { panic!("two cells") };
     let at = |name: &str| guided.metrics[name];
     assert_eq!((at("labels"), at("failed")), (48.0, 0.0));
@@ -64,7 +65,7 @@ fn rounds_are_measured_figures_written_and_finished_cells_not_run_again() {
     assert_eq!(curve[3].1, at("top_128_mean"));
 
     let again = Args { prior, ..args(folder.path(), &["random", "gp-ucb"], &[3, 4]) };
-    let second = execute(&again, &context).unwrap();
+    let second = execute(&TFBIND8, &again, &context).unwrap();
     assert_eq!((&second.results.rows[0], &second.results.rows[2]), (random, guided), "read, not run again");
     assert_eq!(second.seconds["gp-ucb-seed3"], first.seconds["gp-ucb-seed3"]);
     assert_ne!(second.results.rows[3].metrics, guided.metrics);
@@ -86,13 +87,13 @@ fn an_interrupted_cell_goes_on_to_the_same_bytes() {
         let paths = args(whole.path(), &["gp-ucb"], &[1]);
         Args { out: Some(folder.join("out")), ..paths }
     };
-    execute(&args_in(whole.path()), &calm).unwrap();
+    execute(&TFBIND8, &args_in(whole.path()), &calm).unwrap();
     let hasty = toy::context();
     hasty.stop();
-    let error = execute(&args_in(stopped.path()), &hasty).unwrap_err();
+    let error = execute(&TFBIND8, &args_in(stopped.path()), &hasty).unwrap_err();
     assert_eq!(error.kind(), crate::Kind::Interrupted);
     assert!(error.message().contains("labels of round 1"), "{error}");
-    execute(&args_in(stopped.path()), &calm).unwrap();
+    execute(&TFBIND8, &args_in(stopped.path()), &calm).unwrap();
     assert_eq!(files(stopped.path()), files(whole.path()));
 }
 
@@ -100,7 +101,7 @@ fn an_interrupted_cell_goes_on_to_the_same_bytes() {
 fn a_space_that_is_used_up_ends_the_rounds() {
     let folder = tempfile::tempdir().unwrap();
     let few = Args { batches: Some(vec![200; 4]), ..args(folder.path(), &["random"], &[0]) };
-    let report = execute(&few, &toy::context()).unwrap();
+    let report = execute(&TFBIND8, &few, &toy::context()).unwrap();
     let at = |name: &str| report.results.rows[0].metrics[name];
     assert_eq!((at("labels"), at("recall")), (256.0 - 12.0, 1.0));
 }
@@ -109,14 +110,14 @@ fn a_space_that_is_used_up_ends_the_rounds() {
 fn settings_that_contradict_or_repeat_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let context = toy::context();
-    let refused = |args: Args| execute(&args, &context).unwrap_err().message().to_owned();
+    let refused = |args: Args| execute(&TFBIND8, &args, &context).unwrap_err().message().to_owned();
     assert!(refused(args(folder.path(), &["random"], &[1, 1])).contains("twice"));
     assert!(refused(args(folder.path(), &["rnadom"], &[1])).contains("unknown method"));
     let both = Args { rounds: Some(2), ..args(folder.path(), &["random"], &[1]) };
     assert!(refused(both).contains("exclude each other"));
     let none = Args { batches: Some(vec![0]), ..args(folder.path(), &["random"], &[1]) };
     assert!(refused(none).contains("is 0"));
-    execute(&args(folder.path(), &["random"], &[0]), &context).unwrap();
+    execute(&TFBIND8, &args(folder.path(), &["random"], &[0]), &context).unwrap();
     let other = Args { threshold: Some(0.7), ..args(folder.path(), &["random"], &[0]) };
     assert!(refused(other).contains("different configuration"));
 }
