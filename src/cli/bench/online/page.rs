@@ -29,7 +29,7 @@ const COLUMNS: [(&str, u8); 15] = [
 /// # Errors
 /// When a cell's curve cannot be read.
 pub(super) fn report(question: &str, results: &Results, folder: &BenchFolder) -> Result<Report> {
-    let mut report = Report::new(&format!("seqtilt bench {}", results.benchmark), question);
+    let mut report = Report::new(format!("seqtilt bench {}", results.benchmark), question);
     let best = results.summary.iter().filter_map(|group| Some((group, group.metrics.get("top_128_mean")?)));
     if let Some((group, spread)) = best.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean)) {
         let seeds = format!("{}, {} seeds", group.method, group.seeds.len());
