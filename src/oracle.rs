@@ -47,8 +47,8 @@ pub trait Oracle: Send {
     /// When the oracle as a whole cannot answer; what goes wrong with one sequence is its [`Outcome`].
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>>;
 
-    /// Told once, before it is asked anything, what an earlier part of the same run had it evaluate, in that order: an
-    /// oracle whose answers depend on how often it was asked goes on from there.
+    /// Told, before it is asked more, what an earlier part of the same run had it evaluate, in that order: an oracle whose
+    /// answers depend on how often it was asked goes on from there.
     fn recall(&mut self, evaluated: &[Sequence]) {
         let _ = evaluated;
     }
@@ -75,5 +75,9 @@ impl<O: Oracle + ?Sized> Oracle for &mut O {
 
     fn evaluate(&mut self, batch: &[Sequence]) -> Result<Vec<Outcome>> {
         (**self).evaluate(batch)
+    }
+
+    fn recall(&mut self, evaluated: &[Sequence]) {
+        (**self).recall(evaluated);
     }
 }

@@ -253,6 +253,11 @@ impl Campaign {
     fn measure(&self, round: usize, picks: &[Pick], means: &mut Means<'_>) -> Result<Vec<Outcome>> {
         let alphabet = &self.measured.domain().alphabet;
         let mut outcomes = self.journal.outcomes(round, picks, alphabet)?;
+        if !outcomes.is_empty() {
+            // labels that were paid for before: an oracle that counts its attempts goes on where it stood
+            let known: Vec<Sequence> = picks[..outcomes.len()].iter().map(|pick| pick.sequence.clone()).collect();
+            means.oracle.recall(&known);
+        }
         if outcomes.len() == picks.len() {
             return Ok(outcomes);
         }

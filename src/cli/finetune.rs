@@ -60,6 +60,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         plan,
         seed: context.seed_number,
         base: None,
+        from: None,
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)

@@ -156,6 +156,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
             plan: cell.plan.clone(),
             seed: cell.seed,
             base: Some((&counts, &key)),
+            from: None,
         };
         let outcome = timed(&path, || job.run(context))?;
         rows.push(cell.row(&outcome, &prior_name, &reward_name)?);

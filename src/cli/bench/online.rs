@@ -121,6 +121,9 @@ pub(super) struct Args {
     /// What measures, as KIND:ARGUMENT [default: table:tfbind8]
     #[arg(long, value_name = "ORACLE")]
     oracle: Option<String>,
+    /// What the figures are read from, where what measures is noisy; searches never see it [default: what measures]
+    #[arg(long, value_name = "ORACLE")]
+    truth: Option<String>,
     /// What is known before the first round: a data set by name, or a file [default: tfbind8-hard-start]
     #[arg(long, value_name = "NAME|FILE")]
     start: Option<String>,
@@ -249,7 +252,8 @@ fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report
     let options = OracleOptions { read: args.reading.options()?, data_dir: context.data_dir().ok().map(Into::into) };
     let records = args.reading.records(&protocol.start, context)?;
     let start = known(&records)?;
-    let mut oracle = protocol.oracle.parse::<OracleName>()?.open(&options)?;
+    let truth = args.truth.as_ref().unwrap_or(&protocol.oracle).parse::<OracleName>()?;
+    let mut oracle = truth.open(&options)?;
     let info = oracle.info().clone();
     if info.alphabet != start.domain().alphabet {
         let (reads, got) = (info.alphabet.name(), start.domain().alphabet.name());
@@ -257,7 +261,7 @@ fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report
             .hint("name the alphabet of the start set with --alphabet"));
     }
     let mut versions = BTreeMap::from([
-        ("oracle".to_owned(), info.fingerprint.clone()),
+        ("truth".to_owned(), info.fingerprint.clone()),
         ("start".to_owned(), crate::oracle::Oracle::info(&Table::from_records("start", &records)?).fingerprint.clone()),
     ]);
     let prior = protocol.prior.as_ref().map(|name| open_prior(name, &context.device()?)).transpose()?;
@@ -277,8 +281,14 @@ fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report
     };
     drop(oracle);
     let folder = BenchFolder::open(&out, kind.name)?;
-    let task =
-        Task { kind, start: &start, yard: &yard, prior: prior.as_ref().map(|(prior, _)| prior), versions: &versions };
+    let task = Task {
+        kind,
+        start: &start,
+        yard: &yard,
+        prior: prior.as_ref().map(|(prior, _)| prior),
+        truth: args.truth.as_ref().map(|_| (&truth, &options)),
+        versions: &versions,
+    };
     let cells: Vec<(&Method, u64)> =
         methods.iter().flat_map(|method| seeds.iter().map(move |seed| (method, *seed))).collect();
     // cells side by side; where there are fewer than threads, each uses what is left over

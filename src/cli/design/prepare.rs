@@ -132,6 +132,7 @@ impl Parts {
             plan: plan.tuning.plan(self.prior.config())?,
             seed: self.seed,
             base: None,
+            from: None,
         };
         job.run(context)
     }

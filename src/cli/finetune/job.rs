@@ -43,6 +43,8 @@ pub(in crate::cli) struct Job<'a> {
     pub(in crate::cli) seed: u64,
     /// Samples of the base chain, where they were drawn before, and what identifies them.
     pub(in crate::cli) base: Option<(&'a Histogram, &'a str)>,
+    /// The sampler whose control this one goes on from.
+    pub(in crate::cli) from: Option<&'a ModelFolder>,
 }
 
 /// A watched point of a run: hard-decoded, averaged weights.
@@ -112,6 +114,9 @@ impl Job<'_> {
         if let Some(name) = &self.plan.consistency {
             info = info.with_version("consistency", fingerprint(&open_model(name, CONSISTENCY)?)?);
         }
+        if let Some(folder) = self.from {
+            info = info.with_version("from", fingerprint(folder)?);
+        }
         if let Some((_, key)) = self.base {
             info = info.with_version("base", key);
         }
@@ -154,7 +159,7 @@ impl Job<'_> {
             })
             .transpose()?;
         let terminal = SequenceTerminal::new(&chain, table.as_ref().map_or(source, |table| table as &dyn Reward));
-        let parts = Parts { plan: &self.plan, chain: &chain, source: self.prior_folder, pool: &pool };
+        let parts = Parts { plan: &self.plan, chain: &chain, source: self.prior_folder, from: self.from, pool: &pool };
         let inner = parts.begin(&terminal, keep, seed.child("finetune"))?;
         let mut training = Watched { inner, parts, reward: self.reward, seed: seed.child("watch") };
         drive("finetune", &mut training, &mut folder, self.plan.checkpoint, context)?;

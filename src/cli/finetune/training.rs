@@ -23,6 +23,8 @@ pub(super) struct Parts<'a> {
     pub(super) chain: &'a DiffusionChain,
     /// Where the chain's prior came from.
     pub(super) source: &'a ModelFolder,
+    /// The sampler whose control the run goes on from.
+    pub(super) from: Option<&'a ModelFolder>,
     pub(super) pool: &'a Pool,
 }
 
@@ -40,6 +42,9 @@ impl<'a> Parts<'a> {
         let config = &self.plan.finetune;
         let Some(law) = &self.plan.initial else {
             let mut run = Finetuning::new(config.clone(), self.chain, terminal, seed, self.pool)?;
+            if let Some(folder) = self.from {
+                run = run.continuing(&folder.weights)?;
+            }
             if let Some(name) = &self.plan.consistency {
                 let folder = open_model(name, CONSISTENCY)?;
                 let model = consistency_of(&folder, self.source, self.chain.prior().clone())?;

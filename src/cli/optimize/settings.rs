@@ -82,6 +82,10 @@ pub(in crate::cli) struct Args {
     /// Price of a nat of departure from the last round's sampler, beside --alpha for departure from the prior [default: 0]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     beta: Option<f64>,
+    /// Train the control of every round from its start instead of from the last round's; a word-table always starts at the tilt
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reset: bool,
     /// How a batch is chosen from the draws: one of `seqtilt list selections` [default: diverse]
     #[arg(long, value_name = "NAME")]
     selection: Option<String>,
@@ -121,6 +125,7 @@ pub(in crate::cli) struct Plan {
     pub(super) rounds: campaign::Plan,
     pub(super) alpha: f64,
     pub(super) beta: f64,
+    pub(super) reset: bool,
     pub(super) selection: Selection,
     pub(super) min_distance: usize,
     pub(super) samples: usize,
@@ -292,6 +297,7 @@ impl Args {
             acquisition: self.acquisition.map(|text| text.parse()).transpose()?,
             rounds,
             alpha,
+            reset: self.reset,
             beta: within("beta", self.beta.unwrap_or(0.0), 0.0..=1e6)?,
             selection: match &self.selection {
                 Some(name) => SELECTIONS.get(name)?.make,

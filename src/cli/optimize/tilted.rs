@@ -10,10 +10,11 @@ use crate::cli::certify::count_base;
 use crate::cli::context::Context;
 use crate::cli::finetune::Job;
 use crate::cli::pretrain;
-use crate::cli::tilted::Sampler;
+use crate::cli::tilted::{CONTROL, Sampler};
 use crate::diffusion::{Prior, SampleConfig, open_prior, sample};
 use crate::error::{Error, Result};
 use crate::eval::histogram::Histogram;
+use crate::finetune::ControlStart;
 use crate::nn::Pool;
 use crate::random::Seed;
 use crate::reward::{Acquisition, Measured, Score, enumerable};
@@ -121,12 +122,25 @@ impl<'a> Tilted<'a> {
         self.plan.round_tuning(self.alphabet().len(), config.length).plan(config)
     }
 
+    /// The last round's sampler, which a control goes on from unless it starts at the tilt or anew.
+    fn before(&self, plan: &crate::cli::finetune::Plan, round: usize) -> Result<Option<ModelFolder>> {
+        let anew = self.plan.reset || plan.finetune.control.start == ControlStart::Tilt || plan.initial.is_some();
+        if anew || round < 2 || self.search != Search::Adaptive {
+            return Ok(None);
+        }
+        let folder = self.folder(round - 1)?;
+        // a round that was too poor to tilt by has none
+        folder.join("done.json").exists().then(|| ModelFolder::load(&folder, CONTROL)).transpose()
+    }
+
     /// Tilts the prior in the round's folder.
     fn tilt(&self, reward: &RoundReward<'_>, request: &Request<'_>) -> Result<()> {
         let labels = request.measured.labels().iter().filter_map(|label| Some((&label.sequence, label.value?)));
         let settings =
             serde_json::to_string(&(&self.plan.surrogate, self.plan.climbed(), self.plan.alpha, self.plan.beta))
                 .map_err(|error| Error::usage("the surrogate's settings are not JSON").because(error))?;
+        let plan = self.tuning()?;
+        let from = self.before(&plan, request.round)?;
         let job = Job {
             out: &self.folder(request.round)?,
             prior: self.prior.clone(),
@@ -135,9 +149,10 @@ impl<'a> Tilted<'a> {
             reward: reward.reward(),
             reward_name: format!("{} of surrogate `{}`", reward.reward().name(), self.plan.surrogate.kind),
             reward_fingerprint: format!("{} {settings}", digest(labels)),
-            plan: self.tuning()?,
+            plan,
             seed: self.seed(request.round).child("finetune").rng().below(1 << 62) as u64,
             base: self.base.as_ref().map(|(counts, key)| (counts, key.as_str())),
+            from: from.as_ref(),
         };
         job.run(self.context).map(drop)
     }

@@ -97,6 +97,7 @@ impl Task<'_> {
             plan: self.setting.plan.clone(),
             seed: number,
             base: None,
+            from: None,
         };
         let outcome = job.run(context)?;
         let sampler = Sampler::open(&tuned, &context.device()?)?;

@@ -3,15 +3,17 @@
 use super::figures::{Yardstick, area, best, figures};
 use super::{Kind, Method};
 use crate::campaign::{Campaign, Evaluation};
+use crate::cli::bench::results::finite;
 use crate::cli::bench::rows::Row;
 use crate::cli::context::Context;
 use crate::cli::memory;
 use crate::cli::optimize;
 use crate::diffusion::{Prior, elbo};
 use crate::error::{Error, Result};
+use crate::oracle::{Oracle as _, OracleName, OracleOptions};
 use crate::random::Seed;
-use crate::reward::Measured;
-use crate::sequence::Alphabet;
+use crate::reward::{Label, Measured};
+use crate::sequence::{Alphabet, Sequence};
 use crate::store::{RunFolder, RunInfo};
 use serde::Serialize;
 use serde_json::json;
@@ -34,6 +36,8 @@ pub(super) struct Task<'a> {
     pub(super) start: &'a Measured,
     pub(super) yard: &'a Yardstick,
     pub(super) prior: Option<&'a Prior>,
+    /// What figures are read from, where what measures is noisy.
+    pub(super) truth: Option<(&'a OracleName, &'a OracleOptions)>,
     pub(super) versions: &'a BTreeMap<String, String>,
 }
 
@@ -71,8 +75,12 @@ impl Task<'_> {
         let started = Instant::now();
         let own = context.beside(number, threads);
         let campaign = optimize::search(&method.plan, path, &own, |_| Ok(()))?;
-        let curve = self.curve(&campaign)?;
-        let row = self.row(method, number, &curve, &campaign, &own)?;
+        let measured = self.measured(&campaign)?;
+        let curve = self.curve(&measured);
+        let mut row = self.row(method, number, &curve, &measured, &own)?;
+        if self.truth.is_some() {
+            row.metrics.extend(picked(&campaign, &measured));
+        }
         let bytes = serde_json::to_vec_pretty(&row)
             .map_err(|error| Error::data("the row cannot be written as JSON").because(error))?;
         folder.write(ROW, &bytes)?;
@@ -99,20 +107,38 @@ impl Task<'_> {
         Ok(parameters)
     }
 
-    /// The figures after every round, the start first.
-    fn curve(&self, campaign: &Campaign) -> Result<Vec<Turn>> {
+    /// All labels of a search, with the true values in the place of noisy ones.
+    fn measured(&self, campaign: &Campaign) -> Result<Measured> {
+        let spent: Vec<&Evaluation> = campaign.evaluations().iter().filter(|e| e.round > 0 && e.is_spent()).collect();
         let mut measured = self.start.clone();
-        let mut curve = vec![Turn { round: 0, figures: figures(&measured, self.yard) }];
-        for round in campaign.rounds() {
-            for evaluation in campaign.evaluations().iter().filter(|e| e.round == round.round && e.is_spent()) {
-                measured.push(evaluation.label())?;
+        let mut values: Vec<Option<f64>> = spent.iter().map(|e| e.outcome.value()).collect();
+        if let Some((truth, options)) = self.truth {
+            let sequences: Vec<Sequence> = spent.iter().map(|e| e.pick.sequence.clone()).collect();
+            let known = truth.open(options)?.evaluate(&sequences)?;
+            for (value, truth) in values.iter_mut().zip(known) {
+                *value = value.and(truth.value());
             }
-            curve.push(Turn { round: round.round, figures: figures(&measured, self.yard) });
         }
-        Ok(curve)
+        for (evaluation, value) in spent.into_iter().zip(values) {
+            measured.push(Label { value, ..evaluation.label() })?;
+        }
+        Ok(measured)
     }
 
-    fn row(&self, method: &Method, number: u64, curve: &[Turn], campaign: &Campaign, context: &Context) -> Result<Row> {
+    /// The figures after every round, the start first.
+    fn curve(&self, measured: &Measured) -> Vec<Turn> {
+        let last = measured.labels().last().map_or(0, |label| label.round);
+        let until = |round: usize| {
+            let mut known = Measured::new(measured.domain().clone());
+            let labels = measured.labels().iter().filter(|label| label.round <= round);
+            // they were taken in before
+            labels.for_each(|label| drop(known.push(label.clone())));
+            Turn { round, figures: figures(&known, self.yard) }
+        };
+        (0..=last).map(until).collect()
+    }
+
+    fn row(&self, method: &Method, number: u64, curve: &[Turn], measured: &Measured, context: &Context) -> Result<Row> {
         let last = curve.last().ok_or_else(|| Error::data("there is no round"))?;
         let mut metrics = last.figures.clone();
         for metric in ["top_128_mean", "top_100_mean"] {
@@ -126,7 +152,7 @@ impl Task<'_> {
         }
         if let Some(prior) = self.prior {
             let seed = Seed::root(number).child("naturalness");
-            let bound = elbo(prior, &best(&campaign.measured().ranked()), DRAWS, seed, &context.pool()?)?;
+            let bound = elbo(prior, &best(&measured.ranked()), DRAWS, seed, &context.pool()?)?;
             // higher is more natural
             metrics.insert("naturalness".to_owned(), -bound.nats_per_token);
             metrics.insert("naturalness_se".to_owned(), bound.standard_error);
@@ -140,6 +166,15 @@ impl Task<'_> {
             metrics,
         })
     }
+}
+
+/// The true values of those that noisy ones rank best.
+fn picked(campaign: &Campaign, truth: &Measured) -> BTreeMap<String, f64> {
+    let known: BTreeMap<Sequence, f64> = truth.ranked().into_iter().collect();
+    let values = best(&campaign.measured().ranked()).into_iter().filter_map(|x| known.get(&x).copied());
+    let values: Vec<f64> = values.collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    finite([("picked_128_mean", mean)])
 }
 
 /// The curve of a finished cell: labels and one figure, round by round.

@@ -12,9 +12,9 @@ registry! {
     "tilted" => "
         proposer = 'tilted'
         surrogate = 'gp'
-        acquisition = 'ucb:0.5'
+        acquisition = 'ucb:1'
         selection = 'top'
-        learner = { both-strands = true, shifts = 3, length-scale = 'auto', label-noise = 'auto', amplitude = 'auto' }
+        learner = { both-strands = true, shifts = 2, label-noise = 0.03 }
         tuning = { alpha = 0.005 }",
         "the prior tilted towards the upper bound of a process that knows strands and shifts";
     "tilted-hamming" => "
@@ -26,8 +26,8 @@ registry! {
         "the same with the kernel of the floor, exp(-Hamming/2.5): what the generator alone is worth";
     "gp-ucb-shifts" => "
         proposer = 'gp-ucb'
-        acquisition = 'ucb:0.5'
-        learner = { both-strands = true, shifts = 3, length-scale = 'auto', label-noise = 'auto', amplitude = 'auto' }",
+        acquisition = 'ucb:1'
+        learner = { both-strands = true, shifts = 2, label-noise = 0.03 }",
         "the floor with the kernel of `tilted`: what the kernel alone is worth";
     "greedy" => "
         proposer = 'tilted'
