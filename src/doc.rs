@@ -19,6 +19,9 @@ pub mod finetuning_log {}
 #[doc = include_str!("doc/engine-log.md")]
 pub mod engine_log {}
 
+#[doc = include_str!("doc/online-log.md")]
+pub mod online_log {}
+
 #[doc = include_str!("doc/changelog.md")]
 pub mod changelog {}
 
@@ -41,6 +44,9 @@ pub mod decisions {
 
     #[doc = include_str!("doc/decisions/run-folders.md")]
     pub mod run_folders {}
+
+    #[doc = include_str!("doc/decisions/search.md")]
+    pub mod search {}
 
     #[doc = include_str!("doc/decisions/tilted-chain.md")]
     pub mod tilted_chain {}

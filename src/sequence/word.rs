@@ -80,6 +80,19 @@ impl Sequence {
         })
     }
 
+    /// Its place among [`all`](Self::all) of its length.
+    ///
+    /// ```
+    /// use seqtilt::sequence::{Alphabet, Sequence};
+    /// let dna = Alphabet::dna();
+    /// assert_eq!(Sequence::parse("CG", &dna)?.number(dna.len()), 6);
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    #[must_use]
+    pub fn number(&self, letters: usize) -> usize {
+        self.0.iter().fold(0, |number, id| number * letters + usize::from(*id))
+    }
+
     /// The token ids.
     #[must_use]
     pub fn ids(&self) -> &[u8] {

@@ -3,7 +3,7 @@
 use crate::campaign::Anchor;
 use crate::error::Result;
 use crate::random::Seed;
-use crate::reward::{Acquired, Acquisition, Domain, Multilinear, Reward, Score as _, Surrogate, enumerable};
+use crate::reward::{Acquired, Acquisition, Domain, Measured, Multilinear, Reward, Score as _, Surrogate, enumerable};
 use crate::sequence::Sequence;
 use candle_core::Tensor;
 
@@ -100,16 +100,21 @@ impl Anchored {
         Ok(Self { prices: (alpha, beta), table: words.map(|_| table), fits: Vec::new(), rounds: 0 })
     }
 
-    /// What a round climbs.
+    /// What a round climbs. Where words are enumerated, those of `known` are worth no more than the least: they cannot be measured for
+    /// the first time again.
     ///
     /// # Errors
     /// When a surrogate fails.
-    pub(super) fn reward<'a>(&'a self, fit: &'a Fit) -> Result<RoundReward<'a>> {
+    pub(super) fn reward<'a>(&'a self, fit: &'a Fit, known: Option<&Measured>) -> Result<RoundReward<'a>> {
         let name = format!("{} of round {}", fit.acquisition, self.rounds + 1);
         let domain = fit.surrogate.domain();
         if let Some(anchor) = &self.table {
             let acquisition = fit.words()?;
-            let values = anchor.reward(&acquisition)?;
+            let mut values = anchor.reward(&acquisition)?;
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            for label in known.into_iter().flat_map(Measured::labels) {
+                values[label.sequence.number(domain.alphabet.len())] = least;
+            }
             let anchored = Multilinear::new(name, &values, domain.alphabet.len(), domain.length)?;
             return Ok(RoundReward::Table { anchored, acquisition });
         }
@@ -140,7 +145,7 @@ impl Anchored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reward::{Prediction, one_hot};
+    use crate::reward::{Label, Prediction, one_hot};
     use crate::sequence::Alphabet;
     use candle_core::{DType, Device};
 
@@ -171,6 +176,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_is_worth_the_least() {
+        let (table, own) = (Anchored::new(0.2, 0.6, 4, 3).unwrap(), fit(0));
+        let plain = table.reward(&own, None).unwrap().words().unwrap().to_vec();
+        let best = (0..64).max_by(|a, b| plain[*a].total_cmp(&plain[*b])).unwrap();
+        let word = Sequence::all(&Alphabet::dna(), 3).nth(best).unwrap();
+        assert_eq!(word.number(4), best);
+        let mut known = Measured::new(own.surrogate.domain().clone());
+        known.push(Label { sequence: word.clone(), value: None, round: 1 }).unwrap();
+        let masked = table.reward(&own, Some(&known)).unwrap();
+        let value = |x: &Sequence| {
+            let vertex = one_hot(std::slice::from_ref(x), 4, &Device::Cpu).unwrap();
+            f64::from(masked.reward().reward(&vertex).unwrap().to_vec1::<f32>().unwrap()[0])
+        };
+        let others: Vec<f64> = Sequence::all(&Alphabet::dna(), 3).map(|x| value(&x)).collect();
+        let least = others.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!((value(&word) - least).abs() < 1e-6 && others.iter().any(|other| *other > least + 0.1));
+        // what the rounds after it build on is the acquisition as it is
+        assert_eq!(masked.words().unwrap(), plain);
+    }
+
+    #[test]
     fn the_sum_of_weighted_rounds_is_the_recursion_on_all_words() {
         let dna = Alphabet::dna();
         let mut table = Anchored::new(0.2, 0.6, 4, 3).unwrap();
@@ -180,7 +206,7 @@ mod tests {
         let vertices = one_hot(&words, 4, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
         for round in 0..4 {
             let own = fit(round);
-            let (a, b) = (table.reward(&own).unwrap(), sum.reward(&own).unwrap());
+            let (a, b) = (table.reward(&own, None).unwrap(), sum.reward(&own, None).unwrap());
             assert!(a.words().is_some() && b.words().is_none());
             let values = |r: &RoundReward<'_>| r.reward().reward(&vertices).unwrap().to_vec1::<f64>().unwrap();
             let error = values(&a).iter().zip(values(&b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

@@ -86,6 +86,10 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
+    /// Tilt towards what was measured too; without it measured words are worth the least where all words are enumerated
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    keep_known: bool,
     /// How a batch is chosen from the draws: one of `seqtilt list selections` [default: diverse]
     #[arg(long, value_name = "NAME")]
     selection: Option<String>,
@@ -126,6 +130,7 @@ pub(in crate::cli) struct Plan {
     pub(super) alpha: f64,
     pub(super) beta: f64,
     pub(super) reset: bool,
+    pub(super) keep_known: bool,
     pub(super) selection: Selection,
     pub(super) min_distance: usize,
     pub(super) samples: usize,
@@ -298,6 +303,7 @@ impl Args {
             rounds,
             alpha,
             reset: self.reset,
+            keep_known: self.keep_known,
             beta: within("beta", self.beta.unwrap_or(0.0), 0.0..=1e6)?,
             selection: match &self.selection {
                 Some(name) => SELECTIONS.get(name)?.make,

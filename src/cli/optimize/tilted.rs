@@ -247,7 +247,7 @@ impl Proposer for Tilted<'_> {
             return self.prior_batch(request, "drawn from the prior: too little is known to tilt it");
         };
         self.draw_base(request.pool)?;
-        let reward = self.anchored.reward(&fit)?;
+        let reward = self.anchored.reward(&fit, (!self.plan.keep_known).then_some(request.measured))?;
         self.tilt(&reward, request)?;
         self.tilted_batch(&fit, reward.words(), request)
     }

@@ -15,14 +15,14 @@ registry! {
         acquisition = 'ucb:1'
         selection = 'top'
         learner = { both-strands = true, shifts = 2, label-noise = 0.03 }
-        tuning = { alpha = 0.005 }",
+        tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }",
         "the prior tilted towards the upper bound of a process that knows strands and shifts";
     "tilted-hamming" => "
         proposer = 'tilted'
         surrogate = 'gp'
         acquisition = 'ucb:1'
         selection = 'top'
-        tuning = { alpha = 0.005 }",
+        tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }",
         "the same with the kernel of the floor, exp(-Hamming/2.5): what the generator alone is worth";
     "gp-ucb-shifts" => "
         proposer = 'gp-ucb'
@@ -34,6 +34,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'mean'
         selection = 'sampled'
+        keep-known = true
         tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards the mean of a bootstrap ensemble; the batch is a sample";
     "seiko-ucb" => "
@@ -41,6 +42,7 @@ registry! {
         surrogate = 'linear-ucb'
         acquisition = 'ucb:1'
         selection = 'sampled'
+        keep-known = true
         beta = 0.02
         tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards a linear bound on features, priced to prior and last round";
@@ -49,6 +51,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
+        keep-known = true
         beta = 0.02
         tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "back-propagation towards the best of a bootstrap ensemble, priced to prior and last round";
@@ -57,6 +60,7 @@ registry! {
         surrogate = 'linear-ucb'
         acquisition = 'ucb:1'
         selection = 'sampled'
+        keep-known = true
         tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "soft-Q policy gradient with replay towards a linear bound on features";
     "sqdf-bootstrap" => "
@@ -64,6 +68,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
+        keep-known = true
         tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "soft-Q policy gradient with replay towards the best of a bootstrap ensemble";
     "sqdf-consistency" => "
@@ -71,6 +76,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
+        keep-known = true
         tuning.alpha = 0.02
         tuning.objective = 'sqdf'
         tuning.control = 'product-mixture'
@@ -83,6 +89,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
+        keep-known = true
         tuning.alpha = 0.02
         tuning.objective = 'sqdf'
         tuning.control = 'product-mixture'
@@ -95,6 +102,7 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'bootstrap-max'
         selection = 'sampled'
+        keep-known = true
         tuning.alpha = 0.02
         tuning.objective = 'sqdf'
         tuning.control = 'product-mixture'
@@ -107,12 +115,14 @@ registry! {
         surrogate = 'bootstrap'
         acquisition = 'mean'
         selection = 'sampled'
+        keep-known = true
         tuning = { alpha = 0.02, objective = 'ppo', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "proximal policy optimisation with a KL penalty towards the mean of a bootstrap ensemble";
     "non-adaptive" => "
         proposer = 'non-adaptive'
         surrogate = 'bootstrap'
         selection = 'sampled'
+        keep-known = true
         tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
         "the prior until the last round, then one tilt by all labels";
 }
