@@ -18,6 +18,10 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt optimize --oracle table:tfbind8 --start start.csv --prior tfbind8-prior --out search
                                     10 rounds of 128 labels: surrogate, tilted prior, batch, measurement
+  seqtilt optimize --oracle table:tfbind8 --start tfbind8-hard-start --prior tfbind8-prior-hard --both-strands --shifts 2 \\
+      --label-noise 0.03 --selection top --out motif
+                                    a motif may sit on either strand and some letters to the side: say so, it is worth
+                                    half of the labels
   seqtilt optimize --oracle model:tfbind8-fit --prior tfbind8-prior --rounds 4 --batch 48 --out search
                                     from nothing but a prior, with the models inside the program
   seqtilt optimize --oracle table:tfbind8 --start start.csv --proposer gp-ucb --out floor

@@ -6,124 +6,63 @@ use crate::error::{Error, Result};
 use crate::registry::{registry, unknown};
 use std::collections::BTreeMap;
 
+/// A search with a process that knows strands and shifts, or the kernel of the floor, and what is its own.
+macro_rules! process {
+    ($($own:literal)*) => { concat!("acquisition = 'ucb:1'\n", $($own, "\n",)*) };
+}
+
+/// A published way of fine-tuning in rounds: a batch is a sample of the tuned sampler, and what is its own.
+macro_rules! published {
+    ($($own:literal)*) => {
+        concat!(
+            "proposer = 'tilted'\n",
+            "selection = 'sampled'\n",
+            "keep-known = true\n",
+            "tuning.alpha = 0.02\n",
+            "tuning.control = 'product-mixture'\n",
+            "tuning.tuning-steps = 60\n",
+            "tuning.certificate-paths = 2000\n",
+            $($own, "\n",)*
+        )
+    };
+}
+
 registry! {
     /// Searches with settings of their own, as TOML of `[optimize]`; the simple ones go by the names of their proposers.
     pub(in crate::cli) METHODS: &str, "method", "methods";
-    "tilted" => "
-        proposer = 'tilted'
-        surrogate = 'gp'
-        acquisition = 'ucb:1'
-        selection = 'top'
-        learner = { both-strands = true, shifts = 2, label-noise = 0.03 }
-        tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }",
+    "tilted" => process!("proposer = 'tilted'" "selection = 'top'"
+            "learner = { both-strands = true, shifts = 2, label-noise = 0.03 }"
+            "tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }"),
         "the prior tilted towards the upper bound of a process that knows strands and shifts";
-    "tilted-hamming" => "
-        proposer = 'tilted'
-        surrogate = 'gp'
-        acquisition = 'ucb:1'
-        selection = 'top'
-        tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }",
+    "tilted-hamming" => process!("proposer = 'tilted'" "selection = 'top'"
+            "tuning = { alpha = 0.02, tuning-steps = 1, certificate-paths = 1000 }"),
         "the same with the kernel of the floor, exp(-Hamming/2.5): what the generator alone is worth";
-    "gp-ucb-shifts" => "
-        proposer = 'gp-ucb'
-        acquisition = 'ucb:1'
-        learner = { both-strands = true, shifts = 2, label-noise = 0.03 }",
+    "gp-ucb-shifts" => process!("proposer = 'gp-ucb'" "learner = { both-strands = true, shifts = 2, label-noise = 0.03 }"),
         "the floor with the kernel of `tilted`: what the kernel alone is worth";
-    "greedy" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'mean'
-        selection = 'sampled'
-        keep-known = true
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
-        "back-propagation towards the mean of a bootstrap ensemble; the batch is a sample";
-    "seiko-ucb" => "
-        proposer = 'tilted'
-        surrogate = 'linear-ucb'
-        acquisition = 'ucb:1'
-        selection = 'sampled'
-        keep-known = true
-        beta = 0.02
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "greedy" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'"),
+        "back-propagation towards the mean of a bootstrap ensemble";
+    "seiko-ucb" => published!("surrogate = 'linear-ucb'" "acquisition = 'ucb:1'" "beta = 0.02"),
         "back-propagation towards a linear bound on features, priced to prior and last round";
-    "seiko-bootstrap" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'bootstrap-max'
-        selection = 'sampled'
-        keep-known = true
-        beta = 0.02
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "seiko-bootstrap" => published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "beta = 0.02"),
         "back-propagation towards the best of a bootstrap ensemble, priced to prior and last round";
-    "sqdf-ucb" => "
-        proposer = 'tilted'
-        surrogate = 'linear-ucb'
-        acquisition = 'ucb:1'
-        selection = 'sampled'
-        keep-known = true
-        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "sqdf-ucb" => published!("surrogate = 'linear-ucb'" "acquisition = 'ucb:1'" "tuning.objective = 'sqdf'"),
         "soft-Q policy gradient with replay towards a linear bound on features";
-    "sqdf-bootstrap" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'bootstrap-max'
-        selection = 'sampled'
-        keep-known = true
-        tuning = { alpha = 0.02, objective = 'sqdf', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "sqdf-bootstrap" =>
+        published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "tuning.objective = 'sqdf'"),
         "soft-Q policy gradient with replay towards the best of a bootstrap ensemble";
-    "sqdf-consistency" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'bootstrap-max'
-        selection = 'sampled'
-        keep-known = true
-        tuning.alpha = 0.02
-        tuning.objective = 'sqdf'
-        tuning.control = 'product-mixture'
-        tuning.tuning-steps = 60
-        tuning.certificate-paths = 2000
-        tuning.soft-q.consistency = 'tfbind8-consistency-hard'",
+    "sqdf-consistency" => published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "tuning.objective = 'sqdf'"
+            "tuning.soft-q.consistency = 'tfbind8-consistency-hard'"),
         "`sqdf-bootstrap` that guesses with a consistency model of the prior of the hard start";
-    "sqdf-no-buffer" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'bootstrap-max'
-        selection = 'sampled'
-        keep-known = true
-        tuning.alpha = 0.02
-        tuning.objective = 'sqdf'
-        tuning.control = 'product-mixture'
-        tuning.tuning-steps = 60
-        tuning.certificate-paths = 2000
-        tuning.soft-q.replay = 0",
+    "sqdf-no-buffer" => published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "tuning.objective = 'sqdf'"
+            "tuning.soft-q.replay = 0"),
         "`sqdf-bootstrap` without a buffer";
-    "sqdf-discounted" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'bootstrap-max'
-        selection = 'sampled'
-        keep-known = true
-        tuning.alpha = 0.02
-        tuning.objective = 'sqdf'
-        tuning.control = 'product-mixture'
-        tuning.tuning-steps = 60
-        tuning.certificate-paths = 2000
-        tuning.soft-q.discount = 0.9",
+    "sqdf-discounted" => published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "tuning.objective = 'sqdf'"
+            "tuning.soft-q.discount = 0.9"),
         "`sqdf-bootstrap` with the discount of its authors, 0.9";
-    "ppo" => "
-        proposer = 'tilted'
-        surrogate = 'bootstrap'
-        acquisition = 'mean'
-        selection = 'sampled'
-        keep-known = true
-        tuning = { alpha = 0.02, objective = 'ppo', control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "ppo" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'" "tuning.objective = 'ppo'"),
         "proximal policy optimisation with a KL penalty towards the mean of a bootstrap ensemble";
-    "non-adaptive" => "
-        proposer = 'non-adaptive'
-        surrogate = 'bootstrap'
-        selection = 'sampled'
-        keep-known = true
-        tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }",
+    "non-adaptive" => concat!("proposer = 'non-adaptive'\nsurrogate = 'bootstrap'\nselection = 'sampled'\nkeep-known = true\n",
+            "tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }"),
         "the prior until the last round, then one tilt by all labels";
 }
 
