@@ -33,13 +33,16 @@ impl Anchor {
     /// Before the first round, where the sampler is the prior.
     ///
     /// # Errors
-    /// When alpha is not above 0, or beta is below it.
+    /// When a price is below 0, or both are 0.
     pub fn new(alpha: f64, beta: f64, sequences: usize) -> Result<Self> {
-        if !(alpha > 0.0 && alpha.is_finite()) {
-            return Err(Error::usage(format!("`alpha` is {alpha}; a finite number above 0 is accepted")));
+        if !(alpha >= 0.0 && alpha.is_finite()) {
+            return Err(Error::usage(format!("`alpha` is {alpha}; a finite number from 0 on is accepted")));
         }
         if !(beta >= 0.0 && beta.is_finite()) {
             return Err(Error::usage(format!("`beta` is {beta}; a finite number from 0 on is accepted")));
+        }
+        if alpha + beta == 0.0 {
+            return Err(Error::usage("`alpha` and `beta` are both 0; one of them has to be above 0"));
         }
         Ok(Self { alpha, beta, ratio: vec![0.0; sequences] })
     }
@@ -88,7 +91,7 @@ mod tests {
     fn the_law_of_every_round_is_the_closed_form_of_two_prices() {
         let mut rng = Seed::root(11).rng();
         let size = 64;
-        for (alpha, beta) in [(0.3, 0.7), (0.5, 0.0), (0.2, 2.0)] {
+        for (alpha, beta) in [(0.3, 0.7), (0.5, 0.0), (0.2, 2.0), (0.0, 0.8)] {
             let prior = normalised((0..size).map(|_| rng.normal()).collect::<Vec<_>>().into_iter());
             let mut anchor = Anchor::new(alpha, beta, size).unwrap();
             let mut before = prior.clone();
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn prices_that_are_none_are_refused() {
-        for (alpha, beta) in [(0.0, 1.0), (f64::NAN, 0.0), (1.0, -0.1), (1.0, f64::INFINITY)] {
+        for (alpha, beta) in [(0.0, 0.0), (f64::NAN, 0.0), (1.0, -0.1), (1.0, f64::INFINITY)] {
             assert_eq!(Anchor::new(alpha, beta, 1).unwrap_err().kind(), crate::Kind::Usage);
         }
         assert!(Anchor::new(1.0, 0.0, 2).unwrap().reward(&[1.0]).is_err());

@@ -294,8 +294,12 @@ impl Args {
         };
         rounds.check()?;
         let alpha = self.tuning.alpha.unwrap_or(ALPHA);
-        if !(alpha > 0.0 && alpha <= 1e6) {
-            return Err(Error::usage(format!("`alpha` is {alpha}; above 0 to 1000000 is accepted")));
+        let beta = within("beta", self.beta.unwrap_or(0.0), 0.0..=1e6)?;
+        // released SEIKO pays for the last round alone
+        if !((alpha > 0.0 || alpha == 0.0 && beta > 0.0) && alpha <= 1e6) {
+            return Err(Error::usage(format!(
+                "`alpha` is {alpha}; above 0 to 1000000 is accepted, or 0 with a `beta`"
+            )));
         }
         Ok(Plan {
             oracle,
@@ -308,7 +312,7 @@ impl Args {
             alpha,
             reset: self.reset,
             keep_known: self.keep_known,
-            beta: within("beta", self.beta.unwrap_or(0.0), 0.0..=1e6)?,
+            beta,
             selection: match &self.selection {
                 Some(name) => SELECTIONS.get(name)?.make,
                 None => Selection::default(),
