@@ -5,6 +5,7 @@
 mod adalead;
 mod cma_es;
 mod config;
+mod exhaustive;
 mod genetic;
 mod gp_ucb;
 mod guided;
@@ -20,6 +21,7 @@ mod variation;
 pub use adalead::{AdaLead, AdaLeadConfig};
 pub use cma_es::{CmaEs, CmaEsConfig};
 pub use config::{PROPOSERS, ProposerConfig};
+pub use exhaustive::Exhaustive;
 pub use genetic::{Genetic, GeneticConfig};
 pub use gp_ucb::{GpUcb, GpUcbConfig};
 pub use guided::{Fit, Guided, Search, Start, View};
@@ -68,7 +70,7 @@ pub trait Proposer: Send {
     /// When too little is known for the method, or a computation fails.
     fn propose(&mut self, request: &Request<'_>) -> Result<Vec<Proposal>>;
 
-    /// How many sequences a surrogate of its own scored so far; none where it has none, or does not count.
+    /// How many sequences a surrogate of its own scored so far, relaxed ones on the way not counted; none where it has none.
     fn surrogate_calls(&self) -> Option<u64> {
         None
     }

@@ -1,8 +1,8 @@
 //! The proposers by name, and their settings.
 
 use super::{
-    AdaLead, AdaLeadConfig, CmaEs, CmaEsConfig, GeneticConfig, GpUcb, GpUcbConfig, Guided, Proposer, Search, genetic,
-    random,
+    AdaLead, AdaLeadConfig, CmaEs, CmaEsConfig, Exhaustive, GeneticConfig, GpUcb, GpUcbConfig, Guided, Proposer,
+    Search, genetic, random,
 };
 use crate::error::Result;
 use crate::registry::registry;
@@ -20,6 +20,8 @@ registry! {
         "a genetic algorithm on the upper confidence bound of a Gaussian process";
     "cma-es" => |config| guided(CmaEs::new(config.cma_es.clone())?, config.surrogate.clone(), config),
         "CMA-ES on relaxed letters, scored by a surrogate where they decode";
+    "exhaustive" => |config| guided(Exhaustive, config.surrogate.clone(), config),
+        "the best of all sequences by a surrogate, where they are few enough to be enumerated";
 }
 
 /// Settings of the proposers: each reads its own.

@@ -53,7 +53,9 @@ fn proposals_are_new_as_many_as_asked_and_the_same_for_any_number_of_threads() {
         assert_eq!(one.len(), 24, "{name}");
         check_new(name, &measured, &one);
         assert_eq!(propose(name, &measured, 24, 1, &Pool::new(3).unwrap()), one, "{name}");
-        assert_ne!(propose(name, &measured, 24, 2, Pool::inline()), one, "{name}: the seed does nothing");
+        // all words by a fitted process: nothing is drawn
+        let again = propose(name, &measured, 24, 2, Pool::inline());
+        assert_eq!(again == one, name == "exhaustive", "{name}: what the seed does");
     }
 }
 
@@ -80,7 +82,7 @@ fn a_space_is_exhausted_to_the_last_sequence_and_then_nothing_is_proposed() {
 fn proteins_and_long_sequences_are_proposed() {
     for (alphabet, length) in [(Alphabet::protein(), 12), (Alphabet::dna(), 120)] {
         let measured = measured(&alphabet, length, 12);
-        for name in PROPOSERS.names() {
+        for name in PROPOSERS.names().filter(|name| *name != "exhaustive") {
             let proposals = propose(name, &measured, 6, 1, Pool::inline());
             assert_eq!(proposals.len(), 6, "{name}");
             check_new(name, &measured, &proposals);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// | file | content |
 /// |---|---|
+/// | `rounds/003/search.json` | how many sequences a surrogate scored to find it, where the proposer counts them |
 /// | `rounds/003/batch.csv` | what the third round asks for, and why; written as a whole |
 /// | `rounds/003/labels.jsonl` | what came of it, in order, added as it comes and on the disk before the next is asked for |
 ///
@@ -25,6 +26,14 @@ pub struct Journal {
 
 const BATCH: &str = "batch.csv";
 const LABELS: &str = "labels.jsonl";
+const SEARCH: &str = "search.json";
+
+/// What `search.json` holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Searched {
+    surrogate_calls: u64,
+}
 
 /// A line of `labels.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +145,26 @@ impl Journal {
         write_atomic(&path, &bytes)
     }
 
+    /// How many sequences a surrogate scored for the batch of a round, if that was kept.
+    pub(super) fn calls(&self, round: usize) -> Result<Option<u64>> {
+        let Some(path) = self.round(round).map(|folder| folder.join(SEARCH)) else { return Ok(None) };
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Searched>(&bytes)
+                .map(|searched| Some(searched.surrogate_calls))
+                .map_err(|error| foreign(&path, "not the count of a search").because(error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Keeps that count: before the batch, which says that the choice is over.
+    pub(super) fn keep_calls(&self, round: usize, surrogate_calls: u64) -> Result<()> {
+        let Some(path) = self.round(round).map(|folder| folder.join(SEARCH)) else { return Ok(()) };
+        let bytes = serde_json::to_vec(&Searched { surrogate_calls })
+            .map_err(|error| Error::device("cannot write the count of a search").because(error))?;
+        write_atomic(&path, &bytes)
+    }
+
     /// What is known of a round's picks, in their order.
     pub(super) fn outcomes(&self, round: usize, picks: &[Pick], alphabet: &Alphabet) -> Result<Vec<Outcome>> {
         let Some(path) = self.round(round).map(|folder| folder.join(LABELS)) else { return Ok(Vec::new()) };
@@ -204,6 +233,9 @@ mod tests {
         assert_eq!(journal.outcomes(1, &picks, &dna).unwrap(), outcomes[..2]);
         journal.append(1, &picks[2..], &outcomes[2..], &dna).unwrap();
         assert_eq!(journal.outcomes(1, &picks, &dna).unwrap(), outcomes);
+        assert_eq!(journal.calls(1).unwrap(), None);
+        journal.keep_calls(1, u64::MAX).unwrap();
+        assert_eq!(journal.calls(1).unwrap(), Some(u64::MAX));
         let memory = Journal::in_memory();
         memory.keep_batch(1, &picks, &dna).unwrap();
         assert_eq!((memory.round(1), memory.batch(1, &dna).unwrap()), (None, None));

@@ -61,6 +61,9 @@ pub struct Round {
     pub standing: Standing,
     /// Whether what was expected of the batch came true.
     pub foresight: Option<Foresight>,
+    /// Sequences that a surrogate scored to choose the batch, where the proposer counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surrogate_calls: Option<u64>,
 }
 
 impl Round {
@@ -80,6 +83,7 @@ impl Round {
             batch_mean: (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64),
             standing,
             foresight: Foresight::of(batch),
+            surrogate_calls: None,
         }
     }
 }

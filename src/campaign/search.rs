@@ -66,6 +66,8 @@ pub struct Campaign {
     start: Standing,
     rounds: Vec<Round>,
     exhausted: bool,
+    /// Scorings by a surrogate behind a batch that was chosen and is not measured yet.
+    calls: Option<(usize, u64)>,
 }
 
 impl Campaign {
@@ -89,7 +91,7 @@ impl Campaign {
             evaluations.push(evaluation);
         }
         let start = Standing::of(&measured.ranked(), 0);
-        Ok(Self { plan, journal, measured, evaluations, start, rounds: Vec::new(), exhausted: false })
+        Ok(Self { plan, journal, measured, evaluations, start, rounds: Vec::new(), exhausted: false, calls: None })
     }
 
     /// The plan.
@@ -179,7 +181,12 @@ impl Campaign {
         let picks = if let Some(picks) = self.journal.batch(round, &alphabet)? {
             picks
         } else {
+            let before = means.proposer.surrogate_calls();
             let picks = self.choose(round, count, means)?;
+            if let Some(calls) = means.proposer.surrogate_calls() {
+                self.journal.keep_calls(round, calls - before.unwrap_or(0))?;
+                self.calls = Some((round, calls - before.unwrap_or(0)));
+            }
             self.journal.keep_batch(round, &picks, &alphabet)?;
             picks
         };
@@ -198,7 +205,9 @@ impl Campaign {
         self.exhausted = batch.iter().any(|evaluation| !evaluation.is_spent());
         self.evaluations.extend(batch.iter().cloned());
         let standing = Standing::of(&self.measured.ranked(), self.spent());
-        self.rounds.push(Round::new(round, &batch, retried, standing));
+        let chosen_now = self.calls.take().filter(|(of, _)| *of == round).map(|(_, calls)| calls);
+        let surrogate_calls = chosen_now.map_or_else(|| self.journal.calls(round), |calls| Ok(Some(calls)))?;
+        self.rounds.push(Round { surrogate_calls, ..Round::new(round, &batch, retried, standing) });
         let last = self.rounds.last();
         if let Some(record) = last {
             let _ = means.observer.on_event(&Event::Note(&record.to_string()));

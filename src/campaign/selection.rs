@@ -69,7 +69,7 @@ impl Selection {
             reason,
         };
         if self == Self::Sampled {
-            return Ok(drawn.iter().take(count).map(|c| proposal(c, "drawn from the tuned sampler")).collect());
+            return Ok(drawn.iter().take(count).map(|c| proposal(c, "drawn from the tilted sampler")).collect());
         }
         let distance = if self == Self::Top { 1 } else { distance.max(1) };
         let sequences: Vec<Sequence> = drawn.iter().map(|c| c.sequence.clone()).collect();
@@ -77,9 +77,9 @@ impl Selection {
         let selection = diverse(&sequences, &scores, count, distance, Metric::Hamming)?;
         let apart = selection.taken.iter().flat_map(|(distance, count)| std::iter::repeat_n(*distance, *count));
         let reason = |apart: usize| match apart {
-            apart if apart < distance => "best acquisition of the tuned sampler's draws, the least distance relaxed",
-            1 => "best acquisition of the tuned sampler's draws",
-            _ => "best acquisition of the tuned sampler's draws at the least distance",
+            apart if apart < distance => "best acquisition of the tilted sampler's draws, the least distance relaxed",
+            1 => "best acquisition of the tilted sampler's draws",
+            _ => "best acquisition of the tilted sampler's draws at the least distance",
         };
         Ok(selection.chosen.iter().zip(apart).map(|(index, apart)| proposal(&drawn[*index], reason(apart))).collect())
     }
@@ -99,8 +99,8 @@ mod tests {
         let picks = Selection::Diverse.choose(&drawn, 4, 2).unwrap();
         let texts: Vec<String> = picks.iter().map(|pick| pick.sequence.text(&dna)).collect();
         assert_eq!(texts, ["AA", "CC", "AC"]);
-        assert_eq!(picks[1].reason, "best acquisition of the tuned sampler's draws at the least distance");
-        assert_eq!(picks[2].reason, "best acquisition of the tuned sampler's draws, the least distance relaxed");
+        assert_eq!(picks[1].reason, "best acquisition of the tilted sampler's draws at the least distance");
+        assert_eq!(picks[2].reason, "best acquisition of the tilted sampler's draws, the least distance relaxed");
         let sampled = Selection::Sampled.choose(&drawn, 2, 2).unwrap();
         assert_eq!(sampled[1].sequence.text(&dna), "AC");
     }

@@ -1,7 +1,7 @@
 //! Everything that can be named: one line per family.
 
 use super::bench::METHODS;
-use super::optimize::SEARCHES;
+use super::optimize::{RANKINGS, SEARCHES};
 use crate::baseline::PROPOSERS;
 use crate::campaign::SELECTIONS;
 use crate::data;
@@ -50,6 +50,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&PROPOSERS),
         of(&SEARCHES),
         of(&SELECTIONS),
+        of(&RANKINGS),
         of(&SURROGATES),
         of(&METHODS),
     ])

@@ -3,6 +3,7 @@
 mod anchored;
 mod learner;
 mod page;
+mod ranking;
 mod rows;
 mod searcher;
 mod settings;
@@ -10,6 +11,7 @@ mod start;
 mod summary;
 mod tilted;
 
+pub(super) use ranking::{RANKINGS, Ranked, ranked};
 pub(super) use searcher::SEARCHES;
 pub(super) use settings::{Args, Plan, Protocol};
 
@@ -99,8 +101,9 @@ fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     })?;
     let journal = Journal::in_folder(out);
     let tilts = summary::tilts(&campaign, &journal)?;
-    let summary = Summary::new(plan, &known, &campaign, &tilts);
-    let designs = rows::designs(plan, &known, &campaign);
+    let ranked = ranked(plan, &campaign, context.seed(), &context.pool()?)?;
+    let designs = rows::designs(plan, &known, &campaign, ranked);
+    let summary = Summary::new(plan, &known, &campaign, &tilts, &designs);
     folder.write("measured.csv", rows::measured_csv(&campaign)?.as_bytes())?;
     folder.write("rounds.csv", rows::rounds_csv(&campaign, &tilts)?.as_bytes())?;
     folder.write("designs.csv", rows::designs_csv(&designs, &campaign)?.as_bytes())?;

@@ -73,14 +73,18 @@ fn killed_and_repeated(toy: &Toy, line: &str) {
     toy.succeed(&format!("{line} --out whole --threads 2"));
     let took = began.elapsed();
     let again = format!("{line} --out killed --threads 1");
-    let mut kills = 0;
-    for share in MOMENTS {
-        let mut child = toy.command(&again).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(took.mul_f64(share).max(Duration::from_millis(20)));
-        child.kill().unwrap();
-        kills += usize::from(!child.wait().unwrap().success());
-    }
-    assert!(kills >= 3, "{kills} of {} runs were killed", MOMENTS.len());
+    // a machine that was busy at first may finish before it is killed: anew then, with shorter waits
+    let killed = (0..5).any(|attempt| {
+        let _ = fs::remove_dir_all(toy.path("killed"));
+        let kills = MOMENTS.map(|share| {
+            let mut child = toy.command(&again).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep((took / (1 << attempt)).mul_f64(share).max(Duration::from_millis(20)));
+            child.kill().unwrap();
+            !child.wait().unwrap().success()
+        });
+        kills.iter().filter(|killed| **killed).count() >= 3
+    });
+    assert!(killed, "fewer than 3 of {} runs were killed", MOMENTS.len());
     toy.succeed(&again);
     assert_same(&toy.path("whole"), &toy.path("killed"), line);
 }
@@ -282,4 +286,41 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
         }
         assert!(!said.contains("panicked") && output.stdout.is_empty() && !toy.path("x").exists(), "{line}\n{said}");
     }
+}
+
+#[test]
+fn noisy_labels_are_ranked_by_what_all_of_them_say() {
+    let toy = toy();
+    let line =
+        "optimize --oracle noisy:sd=1.5,seed=2:table:all.csv --start t.csv --proposer random --rounds 4 --batch 64";
+    let printed = said(&toy.succeed(&format!("{line} --out auto")));
+    toy.succeed(&format!("{line} --out raw --ranking measured"));
+    let truth: std::collections::BTreeMap<String, f64> = column(&toy.path("all.csv"), "sequence")
+        .into_iter()
+        .zip(column(&toy.path("all.csv"), "value").iter().map(|value| value.parse().unwrap()))
+        .collect();
+    let top = |folder: &str| -> f64 {
+        column(&toy.path(folder).join("designs.csv"), "sequence").iter().take(20).map(|x| truth[x]).sum::<f64>() / 20.0
+    };
+    let posterior: Vec<f64> =
+        column(&toy.path("auto/designs.csv"), "posterior_mean").iter().map(|text| text.parse().unwrap()).collect();
+    assert!(posterior.is_sorted_by(|a, b| a >= b));
+    assert!(column(&toy.path("raw/designs.csv"), "posterior_mean").iter().all(String::is_empty));
+    // a label is off by one and a half Gs; the model pools them
+    assert!(top("auto") > top("raw") + 0.1, "{} {}", top("auto"), top("raw"));
+    assert!(fs::read_to_string(toy.path("auto/report.html")).unwrap().contains("posterior"), "{printed}");
+    let exact = line.replace("noisy:sd=1.5,seed=2:", "");
+    toy.succeed(&format!("{exact} --out exact"));
+    assert!(column(&toy.path("exact/designs.csv"), "posterior_mean").iter().all(String::is_empty));
+}
+
+#[test]
+fn a_guided_prior_spends_labels_without_training_a_sampler() {
+    let toy = toy();
+    toy.succeed(&format!("{TILTED} --proposer guided --acquisition mean --alpha 0.05 {SMALL} --out guided"));
+    let reasons = column(&toy.path("guided/measured.csv"), "reason");
+    assert_eq!(reasons.iter().filter(|reason| reason.contains("sampler's draws")).count(), 24);
+    assert!(
+        !files(&toy.path("guided")).keys().any(|file| file.components().any(|part| part.as_os_str() == "finetune"))
+    );
 }

@@ -55,6 +55,7 @@ pub(super) static FINETUNE: Kind = Kind {
     methods: &[
         "prior",
         "non-adaptive",
+        "guidance",
         "greedy",
         "ppo",
         "seiko-ucb",

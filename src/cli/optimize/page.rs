@@ -276,7 +276,8 @@ fn logos(report: &mut Report, known: &Known, designs: &[Design]) -> Result<()> {
 
 fn table(campaign: &Campaign, designs: &[Design]) -> Table {
     let alphabet = &campaign.measured().domain().alphabet;
-    let columns = vec![
+    let by_posterior = designs.iter().any(|design| design.posterior.is_some());
+    let mut columns = vec![
         Column::text("id"),
         Column::sequence("sequence"),
         Column::number("measured", 4),
@@ -288,8 +289,12 @@ fn table(campaign: &Campaign, designs: &[Design]) -> Table {
         Column::number("cluster", 0).meaning("designs within two letters share a cluster"),
         Column::text("reason"),
     ];
+    if by_posterior {
+        let meaning = "expected by a surrogate that has seen all labels: the order of the list";
+        columns.insert(2, Column::number("posterior", 4).meaning(meaning));
+    }
     let row = |design: &Design| {
-        vec![
+        let mut cells = vec![
             Cell::from(design.id.clone()),
             Cell::from(design.sequence.text(alphabet)),
             Cell::from(Some(design.measured)),
@@ -300,7 +305,11 @@ fn table(campaign: &Campaign, designs: &[Design]) -> Table {
             Cell::from(design.apart.map(|d| d as f64)),
             Cell::from(Some(design.cluster as f64)),
             Cell::from(design.reason.clone()),
-        ]
+        ];
+        if by_posterior {
+            cells.insert(2, Cell::from(design.posterior.map(|p| p.mean)));
+        }
+        cells
     };
     Table {
         title: "Best measured".to_owned(),

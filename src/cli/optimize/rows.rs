@@ -1,5 +1,6 @@
 //! The tables of a search.
 
+use super::ranking::Ranked;
 use super::settings::Plan;
 use super::start::Known;
 use super::summary::Tilt;
@@ -21,6 +22,8 @@ pub(super) struct Design {
     pub(super) id: String,
     pub(super) sequence: Sequence,
     pub(super) measured: f64,
+    /// What a surrogate that has seen all labels expects, where that ranks.
+    pub(super) posterior: Option<Prediction>,
     pub(super) replicates: usize,
     pub(super) round: usize,
     pub(super) expected: Option<Prediction>,
@@ -33,20 +36,20 @@ pub(super) struct Design {
 }
 
 /// The best that were measured in the search, distinct, best first.
-pub(super) fn designs(plan: &Plan, known: &Known, campaign: &Campaign) -> Vec<Design> {
-    let mut ranked = campaign.measured().ranked_since(1);
+pub(super) fn designs(plan: &Plan, known: &Known, campaign: &Campaign, mut ranked: Vec<Ranked>) -> Vec<Design> {
     ranked.truncate(plan.designs);
-    let sequences: Vec<Sequence> = ranked.iter().map(|(sequence, _)| sequence.clone()).collect();
+    let sequences: Vec<Sequence> = ranked.iter().map(|one| one.sequence.clone()).collect();
     let start = known.sequences();
     let apart = least_to_others(&sequences, Metric::Hamming);
     let cluster = clusters(&sequences, Metric::Hamming, CLUSTER);
-    let design = |(index, (sequence, measured)): (usize, (Sequence, f64))| {
+    let design = |(index, Ranked { sequence, measured, posterior }): (usize, Ranked)| {
         let of = campaign.evaluations().iter().filter(|e| e.round > 0 && e.pick.sequence == sequence);
         let valued: Vec<_> = of.filter(|e| e.outcome.value().is_some()).collect();
         let first = valued.first();
         Design {
             id: format!("d{:04}", index + 1),
             measured,
+            posterior,
             replicates: valued.len(),
             round: first.map_or(0, |e| e.round),
             expected: first.and_then(|e| e.pick.expected),
@@ -132,6 +135,7 @@ pub(super) fn rounds_csv(campaign: &Campaign, tilts: &[Tilt]) -> Result<String> 
         "expected_rmse",
         "expected_optimism",
         "expected_within_2_sd",
+        "surrogate_calls",
         "sampler_path_kl",
         "sampler_gap",
         "sampler_mean_acquisition",
@@ -157,6 +161,7 @@ pub(super) fn rounds_csv(campaign: &Campaign, tilts: &[Tilt]) -> Result<String> 
             number(seen.map(|seen| seen.rmse)),
             number(seen.map(|seen| seen.optimism)),
             number(seen.and_then(|seen| seen.covered)),
+            maybe(round.surrogate_calls),
             number(tilt.map(|tilt| tilt.path_kl.value)),
             number(tilt.and_then(|tilt| tilt.gap).map(|gap| gap.value)),
             number(tilt.map(|tilt| tilt.mean_reward.value)),
@@ -184,6 +189,8 @@ pub(super) fn designs_csv(designs: &[Design], campaign: &Campaign) -> Result<Str
         "min_batch_dist",
         "cluster",
         "measured_mean",
+        "posterior_mean",
+        "posterior_sd",
         "n_rep",
         "status",
     ];
@@ -201,6 +208,8 @@ pub(super) fn designs_csv(designs: &[Design], campaign: &Campaign) -> Result<Str
             maybe(design.apart),
             design.cluster.to_string(),
             maybe(Some(design.measured)),
+            number(design.posterior.map(|p| p.mean)),
+            number(design.posterior.and_then(|p| p.sd)),
             design.replicates.to_string(),
             "ok".to_owned(),
         ]

@@ -18,6 +18,8 @@ pub(in crate::cli) enum Search {
     Adaptive,
     /// All rounds but the last draw from the prior; the last from a sampler tilted by the mean of a surrogate on all labels.
     NonAdaptive,
+    /// Every round draws from the prior, guided on the way by the slope of the acquisition; nothing is trained.
+    Guided,
     /// Every round draws from the prior.
     Prior,
 }
@@ -27,6 +29,7 @@ registry! {
     pub(in crate::cli) SEARCHES: Search, "search of a prior", "searches of a prior";
     "tilted" => Search::Adaptive, "the prior tilted towards a surrogate's acquisition, again every round";
     "non-adaptive" => Search::NonAdaptive, "the prior until the last round, then one tilt by all labels";
+    "guided" => Search::Guided, "the prior, guided on the way by the slope of a surrogate's acquisition; nothing is trained";
     "prior" => Search::Prior, "the prior alone; labels are not used";
 }
 

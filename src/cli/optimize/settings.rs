@@ -1,6 +1,7 @@
 //! Arguments of `optimize`, and what they amount to.
 
 use super::learner::Learner;
+use super::ranking::{RANKINGS, Ranking};
 use super::searcher::{SEARCHES, Search};
 use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign::{self, SELECTIONS, Selection};
@@ -51,7 +52,7 @@ pub(in crate::cli) struct Args {
     /// Folder of the results
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Who proposes: tilted, non-adaptive, prior, or one of `seqtilt list proposers` [default: tilted]
+    /// Who proposes: tilted, non-adaptive, guided, prior, or one of `seqtilt list proposers` [default: tilted]
     #[arg(long, value_name = "NAME")]
     proposer: Option<String>,
     /// What learns from the labels: one of `seqtilt list surrogates` [default: gp]
@@ -106,6 +107,9 @@ pub(in crate::cli) struct Args {
     /// Best measured sequences that are written as designs [default: 128]
     #[arg(long, value_name = "N")]
     designs: Option<usize>,
+    /// What the designs are ranked by: auto, measured or posterior, see `seqtilt list rankings` [default: auto]
+    #[arg(long, value_name = "NAME")]
+    ranking: Option<String>,
     /// Optimiser steps of the prior, where one is trained [default: 4000]
     #[arg(long, value_name = "N")]
     prior_steps: Option<u64>,
@@ -139,6 +143,7 @@ pub(in crate::cli) struct Plan {
     pub(super) min_distance: usize,
     pub(super) samples: usize,
     pub(super) designs: usize,
+    pub(super) ranking: Ranking,
     pub(super) prior_steps: u64,
     pub(super) tuning: Tuning,
     pub(super) reading: Reading,
@@ -168,7 +173,7 @@ impl Plan {
         let rounds = match SEARCHES.get(&self.proposer).map(|entry| entry.make) {
             Ok(Search::Adaptive) => self.rounds.rounds() as u64,
             Ok(Search::NonAdaptive) => 1,
-            Ok(Search::Prior) | Err(_) => return Ok(None),
+            Ok(Search::Guided | Search::Prior) | Err(_) => return Ok(None),
         };
         let (letters, length) = (domain.alphabet.len(), domain.length);
         let plan = self.round_tuning(letters, length).plan(&PriorConfig::new(&domain.alphabet, length))?;
@@ -320,6 +325,10 @@ impl Args {
             min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,
             samples: within("samples", self.samples.unwrap_or(4000), 1..=10_000_000)?,
             designs: within("designs", self.designs.unwrap_or(128), 1..=1_000_000)?,
+            ranking: match &self.ranking {
+                Some(name) => RANKINGS.get(name)?.make,
+                None => Ranking::default(),
+            },
             prior_steps: within("prior-steps", self.prior_steps.unwrap_or(4000), 1..=100_000_000)?,
             tuning: self.tuning,
             reading: self.reading,

@@ -1,6 +1,6 @@
 //! What a search answers.
 
-use super::rows;
+use super::rows::Design;
 use super::settings::Plan;
 use super::start::Known;
 use crate::campaign::{Campaign, Foresight, Journal, Round, Standing, TOP};
@@ -62,6 +62,9 @@ pub(super) struct Line {
     pub(super) round: usize,
     pub(super) expected: Option<f64>,
     pub(super) sd: Option<f64>,
+    /// What a surrogate that has seen all labels expects, where that ranks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) posterior: Option<f64>,
 }
 
 /// What a search answers, as `summary.json` keeps it.
@@ -99,7 +102,7 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Of a search that is over.
-    pub(super) fn new(plan: &Plan, known: &Known, campaign: &Campaign, tilts: &[Tilt]) -> Self {
+    pub(super) fn new(plan: &Plan, known: &Known, campaign: &Campaign, tilts: &[Tilt], designs: &[Design]) -> Self {
         let measured = campaign.measured();
         let ranked = measured.ranked();
         let spent = campaign.spent();
@@ -107,13 +110,14 @@ impl Summary {
         let values: Vec<f64> = ranked.iter().take(TOP).map(|(_, value)| *value).collect();
         let novelty = Novelty::new(&top, &known.sequences(), Metric::Hamming);
         let alphabet = &measured.domain().alphabet;
-        let lines = rows::designs(plan, known, campaign).into_iter().take(10).map(|design| Line {
-            id: design.id,
+        let lines = designs.iter().take(10).map(|design| Line {
+            id: design.id.clone(),
             sequence: design.sequence.text(alphabet),
             measured: design.measured,
             round: design.round,
             expected: design.expected.map(|p| p.mean),
             sd: design.expected.and_then(|p| p.sd),
+            posterior: design.posterior.map(|p| p.mean),
         });
         let ended = if campaign.has_reached_target() {
             "the target was reached"
@@ -217,18 +221,29 @@ impl fmt::Display for Summary {
             ]);
         }
         writeln!(f, "{}", columns(&lines, ""))?;
-        let mut lines = vec![["id", "sequence", "measured", "round", "expected", "sd"].map(str::to_owned)];
+        let by_posterior = self.top.iter().any(|line| line.posterior.is_some());
+        let mut header = vec!["id", "sequence", "measured", "round", "expected", "sd"];
+        header.extend(by_posterior.then_some("posterior"));
+        let mut lines: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
         lines.extend(self.top.iter().map(|line| {
-            [
+            let mut row = vec![
                 line.id.clone(),
                 line.sequence.clone(),
                 format!("{:.4}", line.measured),
                 line.round.to_string(),
                 number(line.expected),
                 number(line.sd),
-            ]
+            ];
+            row.extend(by_posterior.then(|| number(line.posterior)));
+            row
         }));
         writeln!(f, "{}", columns(&lines, ""))?;
+        if by_posterior {
+            writeln!(
+                f,
+                "Ranked by posterior: what a surrogate expects that has seen all labels. Of noisy labels the best are the luckiest.\n"
+            )?;
+        }
         let rows = [
             [
                 "top 128".to_owned(),

@@ -15,6 +15,7 @@ use crate::diffusion::{Prior, SampleConfig, open_prior, sample};
 use crate::error::{Error, Result};
 use crate::eval::histogram::Histogram;
 use crate::finetune::ControlStart;
+use crate::inference::{Guide, Guided, Target, steer, units};
 use crate::nn::Pool;
 use crate::random::Seed;
 use crate::reward::{Acquisition, Measured, Score, enumerable};
@@ -40,6 +41,8 @@ pub(super) struct Tilted<'a> {
     prior_folder: ModelFolder,
     base: Option<(Histogram, String)>,
     anchored: Anchored,
+    /// Sequences that a surrogate scored outside of fine-tuning.
+    calls: u64,
 }
 
 impl<'a> Tilted<'a> {
@@ -68,7 +71,7 @@ impl<'a> Tilted<'a> {
         let (letters, length) = (known.domain.alphabet.len(), known.domain.length);
         let anchored = Anchored::new(plan.alpha, plan.beta, letters, length)?;
         let prior = Arc::new(prior);
-        Ok(Self { plan, search, journal, context, prior, prior_name, prior_folder, base: None, anchored })
+        Ok(Self { plan, search, journal, context, prior, prior_name, prior_folder, base: None, anchored, calls: 0 })
     }
 
     /// The folder of a round's sampler.
@@ -200,11 +203,32 @@ impl<'a> Tilted<'a> {
         Ok(batch)
     }
 
-    /// A batch from the tilted sampler.
-    fn tilted_batch(&self, fit: &Fit, words: Option<&[f64]>, request: &Request<'_>) -> Result<Vec<Proposal>> {
+    /// What the tilted sampler draws.
+    fn tilted_draws(&self, request: &Request<'_>) -> Result<Vec<Sequence>> {
         let sampler = Sampler::open(&self.folder(request.round)?, &self.context.device()?)?;
         let count = self.plan.samples.max(request.count);
-        let drawn = Self::new_ones(request, |seed| Ok(sampler.draw(count, seed, request.pool)?.ends))?;
+        Self::new_ones(request, |seed| Ok(sampler.draw(count, seed, request.pool)?.ends))
+    }
+
+    /// What the prior draws, guided by the slope of the relaxed reward at the price of both.
+    fn guided_draws(&self, fit: &Fit, reward: &RoundReward<'_>, request: &Request<'_>) -> Result<Vec<Sequence>> {
+        let chain = self.tuning()?.chain.chain(self.prior.clone())?;
+        let (score, alpha) = (fit.acquired(), self.plan.alpha + self.plan.beta);
+        let target = Target { chain: &chain, score: &score, reward: Some(reward.reward()), alpha, outlook: None };
+        let method = Guided { guide: Some(Guide::Mean), ..Guided::default() };
+        let count = self.plan.samples.max(request.count);
+        let units = units(&method, &chain, count);
+        Self::new_ones(request, |seed| Ok(steer(&method, &target, 0..units, count, seed, request.pool)?.sequences))
+    }
+
+    /// The best of what was drawn, and of what is left where too little was.
+    fn batch(
+        &self,
+        drawn: Vec<Sequence>,
+        fit: &Fit,
+        words: Option<&[f64]>,
+        request: &Request<'_>,
+    ) -> Result<Vec<Proposal>> {
         let expected = fit.surrogate.predict(&drawn)?;
         let scores = fit.acquired().scores(&drawn)?;
         let candidates: Vec<Candidate> = drawn
@@ -234,10 +258,10 @@ impl Proposer for Tilted<'_> {
         match self.search {
             Search::Prior => return self.prior_batch(request, "drawn from the prior"),
             Search::NonAdaptive if !last => return self.prior_batch(request, "drawn from the prior"),
-            Search::NonAdaptive | Search::Adaptive => {}
+            Search::NonAdaptive | Search::Adaptive | Search::Guided => {}
         }
         // the rounds before, where they weigh: a resumed search goes through them again
-        if self.plan.beta > 0.0 && self.search == Search::Adaptive {
+        if self.plan.beta > 0.0 && self.search != Search::NonAdaptive {
             for round in self.anchored.rounds + 1..request.round {
                 let fit = self.fit(request.measured, round, request.pool)?;
                 self.anchored.advance(fit)?;
@@ -246,9 +270,23 @@ impl Proposer for Tilted<'_> {
         let Some(fit) = self.fit(request.measured, request.round, request.pool)? else {
             return self.prior_batch(request, "drawn from the prior: too little is known to tilt it");
         };
-        self.draw_base(request.pool)?;
+        if self.search != Search::Guided {
+            self.draw_base(request.pool)?;
+        }
         let reward = self.anchored.reward(&fit, (!self.plan.keep_known).then_some(request.measured))?;
-        self.tilt(&reward, request)?;
-        self.tilted_batch(&fit, reward.words(), request)
+        let drawn = if self.search == Search::Guided {
+            self.guided_draws(&fit, &reward, request)?
+        } else {
+            self.tilt(&reward, request)?;
+            self.tilted_draws(request)?
+        };
+        let calls = drawn.len() + reward.words().map_or(0, <[f64]>::len);
+        let batch = self.batch(drawn, &fit, reward.words(), request);
+        self.calls += calls as u64;
+        batch
+    }
+
+    fn surrogate_calls(&self) -> Option<u64> {
+        (self.search != Search::Prior).then_some(self.calls)
     }
 }

@@ -2,12 +2,12 @@
 
 use super::figures::{Yardstick, area, best, figures};
 use super::{Kind, Method};
-use crate::campaign::{Campaign, Evaluation};
+use crate::campaign::{Campaign, Evaluation, TOP};
 use crate::cli::bench::results::finite;
 use crate::cli::bench::rows::Row;
 use crate::cli::context::Context;
 use crate::cli::memory;
-use crate::cli::optimize;
+use crate::cli::optimize::{self, Ranked};
 use crate::diffusion::{Prior, elbo};
 use crate::error::{Error, Result};
 use crate::oracle::{Oracle as _, OracleName, OracleOptions};
@@ -78,8 +78,11 @@ impl Task<'_> {
         let measured = self.measured(&campaign)?;
         let curve = self.curve(&measured);
         let mut row = self.row(method, number, &curve, &measured, &own)?;
+        let calls: Option<u64> = campaign.rounds().iter().map(|round| round.surrogate_calls).sum();
+        row.metrics.extend(calls.map(|calls| ("surrogate_calls".to_owned(), calls as f64)));
         if self.truth.is_some() {
-            row.metrics.extend(picked(&campaign, &measured));
+            let ranked = optimize::ranked(&method.plan, &campaign, own.seed(), &own.pool()?)?;
+            row.metrics.extend(picked(&campaign, &ranked, &measured));
         }
         let bytes = serde_json::to_vec_pretty(&row)
             .map_err(|error| Error::data("the row cannot be written as JSON").because(error))?;
@@ -168,13 +171,15 @@ impl Task<'_> {
     }
 }
 
-/// The true values of those that noisy ones rank best.
-fn picked(campaign: &Campaign, truth: &Measured) -> BTreeMap<String, f64> {
+/// The true values of those that noisy ones rank best, and of those that the search's own list does.
+fn picked(campaign: &Campaign, ranked: &[Ranked], truth: &Measured) -> BTreeMap<String, f64> {
     let known: BTreeMap<Sequence, f64> = truth.ranked().into_iter().collect();
-    let values = best(&campaign.measured().ranked()).into_iter().filter_map(|x| known.get(&x).copied());
-    let values: Vec<f64> = values.collect();
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    finite([("picked_128_mean", mean)])
+    let mean = |picked: Vec<Sequence>| {
+        let values: Vec<f64> = picked.iter().filter_map(|x| known.get(x).copied()).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let listed = ranked.iter().take(TOP).map(|one| one.sequence.clone()).collect();
+    finite([("picked_128_mean", mean(best(&campaign.measured().ranked()))), ("listed_128_mean", mean(listed))])
 }
 
 /// The curve of a finished cell: labels and one figure, round by round.

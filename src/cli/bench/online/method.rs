@@ -39,6 +39,9 @@ registry! {
         "the same with the kernel of the floor, exp(-Hamming/2.5): what the generator alone is worth";
     "gp-ucb-shifts" => process!("proposer = 'gp-ucb'" "learner = { both-strands = true, shifts = 2, label-noise = 0.03 }"),
         "the floor with the kernel of `tilted`: what the kernel alone is worth";
+    "guidance" => concat!("proposer = 'guided'\nsurrogate = 'bootstrap'\nacquisition = 'mean'\nselection = 'sampled'\n",
+            "keep-known = true\ntuning = { alpha = 0.02 }"),
+        "classifier guidance by the mean of a bootstrap ensemble, without training";
     "greedy" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'"),
         "back-propagation towards the mean of a bootstrap ensemble";
     "seiko-ucb" => published!("surrogate = 'linear-ucb'" "acquisition = 'ucb:1'" "beta = 0.02"),
