@@ -203,9 +203,7 @@ impl Args {
             let plan = |alpha| settings.clone().under(protocol, alpha).plan();
             let one = plan(None)?;
             let plans = match &alphas {
-                Some(alphas) if one.has_prior() => {
-                    alphas.iter().map(|alpha| plan(Some(*alpha))).collect::<Result<_>>()?
-                }
+                Some(alphas) if one.pays() => alphas.iter().map(|alpha| plan(Some(*alpha))).collect::<Result<_>>()?,
                 _ => vec![one],
             };
             let many = plans.len() > 1;

@@ -165,6 +165,11 @@ impl Plan {
         SEARCHES.get(&self.proposer).is_ok()
     }
 
+    /// Whether the proposer pays for departure from its prior.
+    pub(in crate::cli) fn pays(&self) -> bool {
+        SEARCHES.get(&self.proposer).is_ok_and(|entry| entry.make != Search::Prior)
+    }
+
     /// Optimiser steps of all rounds, for a search that tunes a sampler in each.
     ///
     /// # Errors

@@ -104,7 +104,7 @@ impl Task<'_> {
         let plan = serde_json::to_value(&method.plan)
             .map_err(|error| Error::usage("the configuration cannot be written as JSON").because(error))?;
         let mut parameters = json!({ "name": method.name, "threshold": self.yard.threshold, "plan": plan });
-        if method.plan.has_prior() {
+        if method.plan.pays() {
             parameters["alpha"] = json!(method.plan.alpha());
         }
         Ok(parameters)

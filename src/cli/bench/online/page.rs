@@ -2,7 +2,7 @@
 
 use super::cell;
 use crate::cli::bench::folder::BenchFolder;
-use crate::cli::bench::results::{Results, Spread};
+use crate::cli::bench::results::{Group, Results, Spread};
 use crate::error::Result;
 use crate::eval::report::{Axis, Bar, BarGroup, Bars, Dot, LinePlot, Report, Scatter, ScatterGroup, Series, Topic};
 
@@ -65,10 +65,34 @@ pub(super) fn report(question: &str, results: &Results, folder: &BenchFolder) ->
     Ok(report)
 }
 
+/// What a method is called, whatever its price.
+fn name(group: &Group) -> &str {
+    group.parameters["name"].as_str().unwrap_or_default()
+}
+
+/// The names of the methods, once each, in order.
+fn names(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in results.summary.iter().map(name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Each method at the price where its score is highest.
+fn best(results: &Results) -> Vec<&Group> {
+    let score = |group: &Group| group.metrics.get("top_128_mean").map_or(f64::NEG_INFINITY, |spread| spread.mean);
+    let of = |wanted| results.summary.iter().filter(move |group| name(group) == wanted);
+    names(results).into_iter().filter_map(|name| of(name).max_by(|a, b| score(a).total_cmp(&score(b)))).collect()
+}
+
 /// The mean of the best 128 against labels.
 fn curves(results: &Results, folder: &BenchFolder) -> Result<LinePlot> {
     let mut series = Vec::new();
-    for group in &results.summary {
+    let shown = best(results);
+    for group in &shown {
         let cells = group.seeds.iter().map(|seed| folder.join(&super::cell_name(&group.method, *seed)));
         let curves = cells.map(|path| cell::curve(&path, "top_128_mean")).collect::<Result<Vec<_>>>()?;
         let (mut points, mut band) = (Vec::new(), Vec::new());
@@ -83,7 +107,11 @@ fn curves(results: &Results, folder: &BenchFolder) -> Result<LinePlot> {
     }
     Ok(LinePlot {
         title: "Mean of the best 128 against labels".to_owned(),
-        caption: "Up and to the left is better.".to_owned(),
+        caption: if shown.len() < results.summary.len() {
+            "Up and to the left is better. Each method at its best price.".to_owned()
+        } else {
+            "Up and to the left is better.".to_owned()
+        },
         x: Axis::new("labels spent"),
         y: Axis::new("mean value of the top 128"),
         series,
@@ -94,30 +122,23 @@ fn curves(results: &Results, folder: &BenchFolder) -> Result<LinePlot> {
 /// Score against something else of the best 128: a dot for each seed, or, where methods are run at several prices, the mean at each,
 /// joined.
 fn against(results: &Results, metric: &str, title: &str, axis: &str) -> Scatter {
-    let name = |parameters: &serde_json::Value| parameters["name"].as_str().unwrap_or_default().to_owned();
-    let mut names: Vec<String> = Vec::new();
-    for group in &results.summary {
-        let name = name(&group.parameters);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let names = names(results);
     let swept = names.len() < results.summary.len();
-    let of_seeds = |wanted: &String| {
-        let rows = results.rows.iter().filter(|row| name(&row.parameters) == *wanted);
+    let of_seeds = |wanted: &str| {
+        let rows = results.rows.iter().filter(|row| row.parameters["name"] == *wanted);
         let dots = rows.filter_map(|row| {
             let (x, y) = (row.metrics.get(metric)?, row.metrics.get("top_128_mean")?);
             Some(Dot::new(*x, *y).named(format!("{}, seed {}", row.method, row.seed)))
         });
-        ScatterGroup { name: wanted.clone(), dots: dots.collect() }
+        ScatterGroup { name: wanted.to_owned(), dots: dots.collect() }
     };
-    let of_prices = |wanted: &String| {
-        let groups = results.summary.iter().filter(|group| name(&group.parameters) == *wanted);
+    let of_prices = |wanted: &str| {
+        let groups = results.summary.iter().filter(|group| name(group) == wanted);
         let dots = groups.filter_map(|group| {
             let (x, y) = (group.metrics.get(metric)?, group.metrics.get("top_128_mean")?);
             Some(Dot { error: y.sd, ..Dot::new(x.mean, y.mean).named(group.method.clone()) })
         });
-        ScatterGroup { name: wanted.clone(), dots: dots.collect() }
+        ScatterGroup { name: wanted.to_owned(), dots: dots.collect() }
     };
     let caption = if swept {
         "Up and to the right is better. One dot for each price, from the highest on; bars are one standard deviation over seeds."
@@ -136,7 +157,7 @@ fn against(results: &Results, metric: &str, title: &str, axis: &str) -> Scatter 
 }
 
 fn bars(results: &Results, metric: &str, title: &str, axis: &str) -> Bars {
-    let known = results.summary.iter().filter_map(|group| {
+    let known = best(results).into_iter().filter_map(|group| {
         let spread = group.metrics.get(metric)?;
         Some((group.method.clone(), Bar::new(spread.mean, spread.sd)))
     });
