@@ -16,8 +16,10 @@ mod lattice;
 mod mixture;
 mod mixture_chain;
 mod mixture_problem;
+mod parametrisation;
 mod problem;
 mod quadratic;
+mod quadrature;
 mod riccati;
 mod training;
 
@@ -29,6 +31,7 @@ pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;
 pub use mixture_chain::MixtureChain;
 pub use mixture_problem::{Fixture, MixtureProblem, Noise, SoftValue};
+pub use parametrisation::Parametrisation;
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
 pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
