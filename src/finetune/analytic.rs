@@ -21,6 +21,7 @@ mod problem;
 mod quadratic;
 mod quadrature;
 mod riccati;
+mod spatial;
 mod training;
 
 pub use affine::{Affine, Gain};
@@ -35,6 +36,7 @@ pub use parametrisation::Parametrisation;
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
 pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
+pub use spatial::{SpatialMixture, SpatialNormal, SpatialProblem, SpatialQuadratic, SpatialValue};
 pub use training::{AnalyticConfig, AnalyticTraining};
 
 #[cfg(test)]
