@@ -6,8 +6,13 @@
 //! - of the chain of Gaussian steps that is really walked, over all controls ([`best`]);
 //! - of that chain under one given [`Affine`] control ([`outcome`]).
 //!
+//! [`MixtureProblem`] (one dimension) and [`SpatialProblem`] (several) are tilts of mixtures of Gaussians with everything in closed
+//! form, the fixtures of the unified tilting framework; [`Parametrisation`] translates networks into controls, and
+//! [`MatchingTraining`] is Adjoint Matching against those answers.
+//!
 //! The first two differ by the discretisation, the last two by the training.
 
+mod adjoint;
 mod affine;
 mod chain;
 mod denoised_chain;
@@ -24,6 +29,10 @@ mod riccati;
 mod spatial;
 mod training;
 
+pub use adjoint::{
+    Alignment, Matched, Matching, MatchingConfig, MatchingTraining, QuantileClip, Subset, additive, lean_adjoints,
+    lean_multiplier,
+};
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
 pub use denoised_chain::{DenoisedChain, Guessed};
