@@ -26,6 +26,7 @@ mod problem;
 mod quadratic;
 mod quadrature;
 mod riccati;
+mod score_target;
 mod spatial;
 mod training;
 
@@ -45,6 +46,7 @@ pub use parametrisation::Parametrisation;
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
 pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
+pub use score_target::{AtTime, Ends, Evidence, Mass, ScoreTarget, VarianceReport, matched_mass};
 pub use spatial::{SpatialMixture, SpatialNormal, SpatialProblem, SpatialQuadratic, SpatialValue};
 pub use training::{AnalyticConfig, AnalyticTraining};
 
