@@ -24,6 +24,7 @@ pub use multilinear::{Multilinear, enumerable};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
 pub use score::{Needs, Score, Vertices};
+pub(crate) use surrogate::dense::{cholesky, invert_lower};
 pub use surrogate::{
     Acquired, FitSurrogate, GaussianProcess, LinearFeatures, LinearUcb, Networks, SURROGATES, Surrogate,
     SurrogateConfig, Tuned,

@@ -6,8 +6,13 @@
 //! - of the chain of Gaussian steps that is really walked, over all controls ([`best`]);
 //! - of that chain under one given [`Affine`] control ([`outcome`]).
 //!
+//! [`MixtureProblem`] (one dimension) and [`SpatialProblem`] (several) are tilts of mixtures of Gaussians with everything in closed
+//! form, the fixtures of the unified tilting framework; [`Parametrisation`] translates networks into controls, and
+//! [`MatchingTraining`] is Adjoint Matching against those answers.
+//!
 //! The first two differ by the discretisation, the last two by the training.
 
+mod adjoint;
 mod affine;
 mod chain;
 mod denoised_chain;
@@ -16,11 +21,19 @@ mod lattice;
 mod mixture;
 mod mixture_chain;
 mod mixture_problem;
+mod parametrisation;
 mod problem;
 mod quadratic;
+mod quadrature;
 mod riccati;
+mod score_target;
+mod spatial;
 mod training;
 
+pub use adjoint::{
+    Alignment, Matched, Matching, MatchingConfig, MatchingTraining, QuantileClip, Subset, additive, lean_adjoints,
+    lean_multiplier,
+};
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
 pub use denoised_chain::{DenoisedChain, Guessed};
@@ -29,9 +42,12 @@ pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;
 pub use mixture_chain::MixtureChain;
 pub use mixture_problem::{Fixture, MixtureProblem, Noise, SoftValue};
+pub use parametrisation::Parametrisation;
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
 pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
+pub use score_target::{AtTime, Ends, Evidence, Mass, ScoreTarget, VarianceReport, matched_mass};
+pub use spatial::{SpatialMixture, SpatialNormal, SpatialProblem, SpatialQuadratic, SpatialValue};
 pub use training::{AnalyticConfig, AnalyticTraining};
 
 #[cfg(test)]

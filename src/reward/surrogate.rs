@@ -1,7 +1,7 @@
 //! Models of a black box, learned from its labels.
 
 mod config;
-mod dense;
+pub(crate) mod dense;
 mod gp;
 mod linear;
 mod networks;

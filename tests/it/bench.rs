@@ -71,6 +71,27 @@ fn stages_have_rows_too_on_every_problem() {
 }
 
 #[test]
+fn adjoint_matching_has_rows_beside_exact_answers() {
+    let methods = ["--fixtures", "lq,b", "--methods", "adjoint-matching", "--seeds", "1", "--width", "4"];
+    let small = ["--steps", "6", "--lead", "2", "--updates", "5", "--batch", "32", "--samples", "200"];
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let run = command.args(["bench", "analytic", "--json"]).args(small).args(methods).assert().success();
+    let rows: Vec<Value> = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let metric = |name: &str| row["metrics"][name].as_f64().unwrap();
+        assert_eq!(row["method"], "adjoint-matching");
+        for name in ["terminal_mean", "terminal_variance", "reward_mean", "path_kl"] {
+            let (measured, se) = (metric(&format!("measured_{name}")), metric(&format!("measured_{name}_se")));
+            assert!(((measured - metric(&format!("control_{name}"))) / se).abs() < 4.0, "{name}: {row:#}");
+        }
+        assert!(metric("control_objective") < metric("chain_optimum_objective"));
+        assert_eq!(row["metrics"].get("control_distance").is_some(), row["parameters"]["fixture"] != "lq");
+    }
+    assert_eq!(rows[1]["parameters"]["problem"]["noise"], "memoryless");
+}
+
+#[test]
 fn an_unknown_problem_or_method_is_a_usage_error() {
     for (flag, said) in [("--fixtures", "unknown fixture `d`"), ("--methods", "unknown initial route `d`")] {
         let mut command = Command::cargo_bin("seqtilt").unwrap();

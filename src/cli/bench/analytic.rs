@@ -2,6 +2,7 @@
 
 mod learned;
 mod linear;
+mod matched;
 mod measured;
 
 use super::rows::{Row, Rows};
@@ -15,9 +16,12 @@ use crate::finetune::initial::{INITIAL_ROUTES, InitialConfig, Route, ValueConfig
 use crate::nn::Pool;
 use crate::random::Seed;
 use learned::{Cell, Problem};
+use matched::{METHOD, Matched};
+use measured::Metrics;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 const NAME: &str = "analytic";
@@ -27,17 +31,20 @@ Examples:
   seqtilt bench analytic                        a learned and a frozen start, three seeds
   seqtilt bench analytic --fixtures all --methods all --seeds 1
                                                 every problem by every way to the initial law
+  seqtilt bench analytic --fixtures a,b,c --methods adjoint-matching --steps 50 --updates 800
+                                                regression on lean adjoints, memoryless
   seqtilt bench analytic --steps 200 --seeds 1  a finer chain
   seqtilt bench analytic --out rows.jsonl       run it again to go on where it stopped
   seqtilt bench analytic --json                 every number by its full name";
 
 /// Control with a learned initial law on problems with exact answers
 ///
-/// Four methods. `joint` learns the law of the initial state and the control behind it at once, and reaches the tilted law;
+/// Of four methods, `joint` learns the law of the initial state and the control behind it at once, and reaches the tilted law;
 /// `staged-v1` and `staged-v2` learn them one after the other, from the value of initial states on base paths or on controlled
-/// ones; `frozen` leaves the initial law as it is, and stays biased by an amount that is known. Problems: `lq`, linear drift and
-/// quadratic reward; `a` and `b`, one Gaussian with a linear and a quadratic reward; `c`, two Gaussians. Every number measured on
-/// sampled paths is shown with its standard error beside the exact one of the trained control, of the chain's best control, and
+/// ones; `frozen` leaves the initial law as it is, and stays biased by an amount that is known. A fifth, `adjoint-matching`, is a
+/// regression on lean adjoints, on a base with memoryless noise (for `lq`, with the walk to the initial law in front).
+/// Problems: `lq`, linear drift and quadratic reward; `a` and `b`, one Gaussian with a linear and a quadratic reward; `c`, two
+/// Gaussians. Every number measured on sampled paths is shown with its standard error beside the exact one of the trained control, of the chain's best control, and
 /// of continuous time.
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
@@ -46,7 +53,7 @@ pub(super) struct Args {
     /// Problems: lq, a, b, c, or all [default: lq]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     fixtures: Option<Vec<String>>,
-    /// Methods: joint, frozen, staged-v1, staged-v2, or all [default: joint,frozen]
+    /// Methods: joint, frozen, staged-v1, staged-v2, adjoint-matching, or all [default: joint,frozen]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Number of seeds, from --seed on [default: 3]
@@ -96,6 +103,12 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let mut shown = Vec::new();
     for problem in problems(&args)? {
         for method in methods(&args)? {
+            if method == METHOD {
+                let matched = Matched::new(&problem, config, width, samples);
+                let measure = |seed| matched.measure(seed, &pool, context);
+                add(&mut rows, &mut shown, &method, seeds_of(context, seeds), &matched.parameters(), measure)?;
+                continue;
+            }
             let route = INITIAL_ROUTES.get(&method)?.make;
             let start = if route == Route::Frozen { Start::Frozen } else { Start::Joint };
             let affine = AnalyticConfig { start, ..config };
@@ -115,24 +128,42 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 || cell.parameters(),
                 |problem| json!({ "problem": problem, "training": affine, "samples": samples }),
             );
-            for number in context.seed_number..context.seed_number.saturating_add(seeds) {
-                if let Some(known) = rows.find(NAME, &method, number, &parameters) {
-                    shown.push(known.clone());
-                    continue;
-                }
-                let seed = Seed::root(number).child("bench").child(NAME);
-                let metrics = match first {
-                    Some(problem) => linear::measure(problem, affine, samples, seed, &pool, context)?,
-                    None => cell.measure(seed, &pool, context)?,
-                };
-                let (benchmark, method, parameters) = (NAME.to_owned(), method.clone(), parameters.clone());
-                let row = Row { benchmark, method, seed: number, parameters, metrics };
-                rows.push(row.clone())?;
-                shown.push(row);
-            }
+            let measure = |seed| match first {
+                Some(problem) => linear::measure(problem, affine, samples, seed, &pool, context),
+                None => cell.measure(seed, &pool, context),
+            };
+            add(&mut rows, &mut shown, &method, seeds_of(context, seeds), &parameters, measure)?;
         }
     }
     context.emit(&Report(shown))
+}
+
+/// The numbers of the seeds that were asked for.
+fn seeds_of(context: &Context, seeds: u64) -> Range<u64> {
+    context.seed_number..context.seed_number.saturating_add(seeds)
+}
+
+/// The rows of a method on a problem, measured where they are not known.
+fn add(
+    rows: &mut Rows,
+    shown: &mut Vec<Row>,
+    method: &str,
+    seeds: Range<u64>,
+    parameters: &Value,
+    measure: impl Fn(Seed) -> Result<Metrics>,
+) -> Result<()> {
+    for number in seeds {
+        if let Some(known) = rows.find(NAME, method, number, parameters) {
+            shown.push(known.clone());
+            continue;
+        }
+        let metrics = measure(Seed::root(number).child("bench").child(NAME))?;
+        let (benchmark, method, parameters) = (NAME.to_owned(), method.to_owned(), parameters.clone());
+        let row = Row { benchmark, method, seed: number, parameters, metrics };
+        rows.push(row.clone())?;
+        shown.push(row);
+    }
+    Ok(())
 }
 
 /// The problems by name, at the price that was asked for.
@@ -167,8 +198,12 @@ fn methods(args: &Args) -> Result<Vec<String>> {
     for name in names {
         if name == "all" {
             methods.extend(INITIAL_ROUTES.entries().iter().map(|entry| entry.name.to_owned()));
+            methods.push(METHOD.to_owned());
+        } else if name == METHOD {
+            methods.push(name);
         } else {
-            methods.push(INITIAL_ROUTES.get(&name)?.name.to_owned());
+            let hint = |error: Error| error.hint(format!("`{METHOD}` and `all` are methods too"));
+            methods.push(INITIAL_ROUTES.get(&name).map_err(hint)?.name.to_owned());
         }
     }
     Ok(methods)
@@ -224,6 +259,18 @@ impl fmt::Display for Report {
                     format!("{:.4}", at("control")),
                     format!("{:.4}", at("chain_optimum")),
                     format!("{:.4}", at("continuous_optimum")),
+                ]);
+            }
+            if let Some(distance) = row.metrics.get("control_distance") {
+                table.push([
+                    row.parameters["fixture"].as_str().unwrap_or("lq").to_owned(),
+                    row.method.clone(),
+                    row.seed.to_string(),
+                    "W1 to the tilt".to_owned(),
+                    String::new(),
+                    format!("{distance:.4}"),
+                    String::new(),
+                    "0.0000".to_owned(),
                 ]);
             }
             // what the learned initial law is worth beside the best that a frozen one allows

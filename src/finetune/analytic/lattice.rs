@@ -112,17 +112,30 @@ impl<'a> Lattice<'a> {
     /// # Errors
     /// When the shapes do not fit.
     pub fn outcome(&self, control: &dyn Control) -> Result<Outcome> {
+        Ok(self.pushed(&self.controls(control)?).0)
+    }
+
+    /// The law of the end under a control: its densities at the points.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn law(&self, control: &dyn Control) -> Result<Vec<f64>> {
+        Ok(self.pushed(&self.controls(control)?).1)
+    }
+
+    /// A control at the points of every step.
+    fn controls(&self, control: &dyn Control) -> Result<Vec<Vec<f64>>> {
         let (dtype, device) = (self.chain.dtype(), self.chain.device());
         let states = Tensor::from_vec(self.points.clone(), (self.points.len(), 1), device)?.to_dtype(dtype)?;
         let controls = (0..self.moves.len()).map(|k| {
             let base = self.chain.advance(k, &states, &mut Memory::default())?;
             column(&control.control(k, &states, &base, &mut Memory::default())?)
         });
-        Ok(self.pushed(&controls.collect::<Result<Vec<_>>>()?))
+        controls.collect()
     }
 
-    /// What controls that are known at the points of every step do.
-    fn pushed(&self, controls: &[Vec<f64>]) -> Outcome {
+    /// What controls that are known at the points of every step do, and the law of the end.
+    fn pushed(&self, controls: &[Vec<f64>]) -> (Outcome, Vec<f64>) {
         let (mut law, mut path_kl) = (self.start.clone(), 0.0);
         for ((means, kernel), controls) in self.moves.iter().zip(controls) {
             path_kl += self.mean_of(&law, |i| 0.5 * controls[i] * controls[i]);
@@ -132,7 +145,17 @@ impl<'a> Lattice<'a> {
         let reward = self.alpha * self.mean_of(&law, |i| self.gains[i]);
         let value = reward - self.alpha * path_kl;
         let gap = self.log_z() - value / self.alpha;
-        Outcome { law: self.moments(&law), reward, path_kl, value, gap }
+        (Outcome { law: self.moments(&law), reward, path_kl, value, gap }, law)
+    }
+
+    /// The law of the end under controls that are known at the points of every step.
+    pub(super) fn ends(&self, controls: &[Vec<f64>]) -> Vec<f64> {
+        self.pushed(controls).1
+    }
+
+    /// Standard deviation of step `k`.
+    pub(super) fn std(&self, k: usize) -> f64 {
+        self.moves[k].1.std()
     }
 
     /// `∫ f dp`.

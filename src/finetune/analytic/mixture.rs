@@ -72,6 +72,20 @@ impl Mixture {
         each.sum()
     }
 
+    /// d² log p/dx²: minus the mean precision, and the variance of the parts' scores.
+    #[must_use]
+    pub fn score_slope(&self, x: f64) -> f64 {
+        let (logs, whole) = self.logs(x);
+        let (mut mean, mut square, mut bend) = (0.0, 0.0, 0.0);
+        for (log, (_, law)) in logs.iter().zip(&self.0) {
+            let (share, score) = ((log - whole).exp(), (law.mean - x) / law.variance);
+            mean += share * score;
+            square += share * score * score;
+            bend += share / law.variance;
+        }
+        square - mean * mean - bend
+    }
+
     /// The tilt `p e^{r/α}/Z` and log Z.
     ///
     /// With k, q the reward's slope and curvature over α and c its centre, part by part:
@@ -115,6 +129,8 @@ mod tests {
             let slope = (law.log_density(x + 1e-5) - law.log_density(x - 1e-5)) / 2e-5;
             // central differences: error about h² f‴ + 1e-16/h
             assert!((slope - law.score(x)).abs() < 1e-8, "{x}");
+            let bend = (law.score(x + 1e-5) - law.score(x - 1e-5)) / 2e-5;
+            assert!((bend - law.score_slope(x)).abs() < 1e-7, "{x}");
         }
     }
 

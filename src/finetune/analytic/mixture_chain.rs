@@ -1,6 +1,6 @@
 //! Euler's chain of a mixture problem.
 
-use super::{MixtureProblem, Noise};
+use super::MixtureProblem;
 use crate::diffusion::{Chain, Memory, Move};
 use crate::error::{Error, Result};
 use crate::nn::softmax;
@@ -47,10 +47,7 @@ impl MixtureChain {
 impl Step {
     fn new(problem: &MixtureProblem, tau: f64, h: f64) -> Result<Self> {
         let at = problem.interpolant.at(tau);
-        let square = match problem.noise {
-            Noise::Memoryless => problem.interpolant.memoryless(tau, h),
-            Noise::Constant(noise) => noise * noise,
-        };
+        let square = problem.noise.square(problem.interpolant, tau, h);
         let (laws, ends) = (problem.base.mixed(at), problem.base.parts());
         let column = |of: &dyn Fn(usize) -> f64| -> Result<Tensor> {
             Ok(Tensor::from_vec((0..ends.len()).map(of).collect::<Vec<_>>(), ends.len(), &Device::Cpu)?)

@@ -11,8 +11,23 @@ pub enum Noise {
     /// As much as it takes to forget the start: [`Interpolant::memoryless`].
     #[default]
     Memoryless,
+    /// So many times the square of that, `σ² = 2 ζ η`: memoryless too where the schedule starts without any signal, but
+    /// [`Interpolant::remembered`] says what is left where it has some.
+    Scaled(f64),
     /// The same at all times: the start is remembered, so that its law has to be learned.
     Constant(f64),
+}
+
+impl Noise {
+    /// σ² at a time; `offset` as in [`Interpolant::memoryless`].
+    #[must_use]
+    pub fn square(self, interpolant: Interpolant, tau: f64, offset: f64) -> f64 {
+        match self {
+            Self::Memoryless => interpolant.memoryless(tau, offset),
+            Self::Scaled(zeta) => zeta * interpolant.memoryless(tau, offset),
+            Self::Constant(noise) => noise * noise,
+        }
+    }
 }
 
 /// Base `X_1 ~` [`Mixture`], reached from `X_0 ~ N(0, 1)` by a diffusion with the laws of an [`Interpolant`], and a reward at its
@@ -59,6 +74,9 @@ pub enum Fixture {
     C,
 }
 
+/// Most of a correlation between start and end that counts as none.
+const FORGOTTEN: f64 = 0.1;
+
 /// The soft value at one time and state, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftValue {
@@ -93,7 +111,7 @@ impl MixtureProblem {
     pub fn check(&self) -> Result<()> {
         let noise = match self.noise {
             Noise::Memoryless => 1.0,
-            Noise::Constant(noise) => noise,
+            Noise::Scaled(size) | Noise::Constant(size) => size,
         };
         let spreads = self.base.parts().iter().map(|(_, law)| ("variance", law.variance));
         for (name, value) in [("alpha", self.alpha), ("noise", noise)].into_iter().chain(spreads) {
@@ -105,6 +123,24 @@ impl MixtureProblem {
             return Ok(());
         }
         Err(Error::usage(format!("`curvature` is {}; 0 or more is accepted", self.reward.curvature)))
+    }
+
+    /// Checks that a control from the frozen start can reach the tilt: that the base forgets it.
+    ///
+    /// By [`Interpolant::remembered`] at the base's standard deviation, which is exact for one Gaussian: 0.1 at most is let through, and
+    /// biases a mean by 1 % of what the tilt moves it (it goes as ρ_0²).
+    ///
+    /// # Errors
+    /// When the base remembers more than that.
+    pub fn check_memoryless(&self) -> Result<()> {
+        let left = self.interpolant.remembered(self.noise, self.base.moments().variance.sqrt());
+        if left <= FORGOTTEN {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "the base remembers its start by a correlation of {left:.4}; at most {FORGOTTEN} is accepted without a learned initial law"
+        ))
+        .hint("use memoryless noise, or learn the initial law with the control"))
     }
 
     /// The law that is aimed at, and log Z: of the process in continuous time, whatever its noise.
@@ -148,7 +184,7 @@ impl MixtureProblem {
             return None;
         };
         let (k, q, c) = (self.reward.slope / self.alpha, self.reward.curvature / self.alpha, self.reward.centre);
-        let memory = (-noise * noise * std::f64::consts::PI / (4.0 * law.variance.sqrt())).exp();
+        let memory = Interpolant::Flow.remembered(Noise::Constant(noise), law.variance.sqrt());
         let free = law.variance * (1.0 - memory * memory);
         let widening = 1.0 + q * free;
         Some(Normal {
@@ -223,5 +259,37 @@ mod tests {
             }
         }
         assert!(MixtureProblem::fixture(Fixture::C).frozen().is_none());
+    }
+
+    #[test]
+    fn a_base_that_remembers_its_start_is_refused_without_an_initial_law() {
+        use Interpolant::{Flow, Vp};
+        for (interpolant, noise, accepted) in [
+            (Flow, Noise::Memoryless, true),
+            (Flow, Noise::Scaled(0.25), true),
+            (Vp, Noise::Memoryless, true),
+            (Vp, Noise::Scaled(0.25), false),
+            (Flow, Noise::Constant(1.0), false),
+            (Flow, Noise::Constant(2.0), true),
+        ] {
+            let problem = MixtureProblem { interpolant, noise, ..MixtureProblem::fixture(Fixture::A) };
+            let got = problem.check_memoryless();
+            assert_eq!(got.is_ok(), accepted, "{interpolant:?} {noise:?}");
+        }
+        let error = MixtureProblem::fixture(Fixture::A).check_memoryless().unwrap_err().to_string();
+        // exp(−π/(4 · 0.8))
+        assert!(error.contains("correlation of 0.3747"), "{error}");
+    }
+
+    #[test]
+    fn without_noise_a_control_does_nothing() {
+        let with = |noise| MixtureProblem { noise: Noise::Constant(noise), ..MixtureProblem::fixture(Fixture::A) };
+        // the reached law turns into the base's as the noise vanishes, as σ² π/(2 · 0.8) · k s² in the mean
+        for noise in [1e-2, 1e-3] {
+            let moved = with(noise).frozen().unwrap().mean - 0.5;
+            let expected = noise * noise * std::f64::consts::PI / 1.6 * 1.28;
+            assert!((moved / expected - 1.0).abs() < 1e-3, "{moved} {expected}");
+        }
+        assert!(with(0.0).check().unwrap_err().to_string().contains("`noise` is 0"));
     }
 }

@@ -27,6 +27,12 @@ impl Quadratic {
     pub fn at(&self, x: f64) -> f64 {
         self.slope * x - 0.5 * self.curvature * (x - self.centre).powi(2)
     }
+
+    /// Its slope there, `slope − curvature (x − centre)`.
+    #[must_use]
+    pub fn slope_at(&self, x: f64) -> f64 {
+        self.slope - self.curvature * (x - self.centre)
+    }
 }
 
 impl Terminal for Quadratic {

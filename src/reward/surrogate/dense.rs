@@ -10,7 +10,7 @@ const BLOCK: usize = 64;
 ///
 /// # Cost
 /// n³/3 multiply-adds.
-pub(super) fn cholesky(mut a: Array2<f64>) -> Option<Array2<f64>> {
+pub(crate) fn cholesky(mut a: Array2<f64>) -> Option<Array2<f64>> {
     let n = a.nrows();
     for start in (0..n).step_by(BLOCK) {
         let width = BLOCK.min(n - start);
@@ -66,7 +66,7 @@ fn invert(l: &ArrayView2<'_, f64>) -> Array2<f64> {
 ///
 /// # Cost
 /// n³/3 multiply-adds.
-pub(super) fn invert_lower(l: &Array2<f64>) -> Array2<f64> {
+pub(crate) fn invert_lower(l: &Array2<f64>) -> Array2<f64> {
     let n = l.nrows();
     let mut inverse = Array2::zeros((n, n));
     for start in (0..n).step_by(BLOCK) {

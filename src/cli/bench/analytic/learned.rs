@@ -14,7 +14,7 @@ use crate::random::Seed;
 use serde_json::{Value, json};
 
 /// States that no law of these problems leaves.
-const RANGE: (f64, f64) = (-8.0, 9.0);
+pub(super) const RANGE: (f64, f64) = (-8.0, 9.0);
 
 /// Steps of the two chains that continuous time is extrapolated from.
 const FINE: [usize; 2] = [400, 800];

@@ -19,7 +19,7 @@ impl Lattice<'_> {
     /// ```
     #[must_use]
     pub fn best(&self) -> Outcome {
-        self.pushed(&self.best_controls())
+        self.pushed(&self.best_controls()).0
     }
 
     /// What the control reaches that is the best of every step by itself, where states after step k are worth `worth(k, states)` nats:
@@ -38,7 +38,7 @@ impl Lattice<'_> {
             let ahead = column(&worth(k, &states)?)?;
             Ok(means.iter().map(|mean| self.best_mean(kernel, &ahead, *mean).0).collect())
         });
-        Ok(self.pushed(&controls.collect::<Result<Vec<_>>>()?))
+        Ok(self.pushed(&controls.collect::<Result<Vec<_>>>()?).0)
     }
 
     /// The best controls of every step, at the points.

@@ -18,6 +18,8 @@ pub struct Tilting {
     pub frozen: Normal,
     /// The best value with the initial law held, `E[V_0]`, in nats: it is short of log Z by `KL(p_0‖p_0*)`.
     pub frozen_value: f64,
+    /// Densities of the end of the base chain at the lattice's points.
+    pub base_density: Vec<f64>,
     /// Densities of the learned end at the lattice's points.
     pub learned_density: Vec<f64>,
     /// Densities of the frozen one.
@@ -58,6 +60,7 @@ impl Lattice<'_> {
             start: self.moments(&start),
             frozen: self.moments(&frozen),
             frozen_value: self.mean_of(&self.start, |i| values[0][i]),
+            base_density: base,
             learned_density: learned,
             frozen_density: frozen,
         }
@@ -68,6 +71,19 @@ impl Lattice<'_> {
     pub fn apart(&self, law: &[f64], density: impl Fn(f64) -> f64) -> f64 {
         let apart: f64 = self.points.iter().zip(law).map(|(x, p)| (p - density(*x)).abs()).sum();
         0.5 * apart * self.spacing
+    }
+
+    /// Wasserstein distance W₁ between a law on the lattice and a density: `∫ |F − G|` of their distribution functions.
+    #[must_use]
+    pub fn transport(&self, law: &[f64], density: impl Fn(f64) -> f64) -> f64 {
+        let (mut ahead, mut sum) = (0.0, 0.0);
+        for (x, p) in self.points.iter().zip(law) {
+            let more = (p - density(*x)) * self.spacing;
+            // half of a point's mass lies before it
+            sum += (ahead + 0.5 * more).abs();
+            ahead += more;
+        }
+        sum * self.spacing
     }
 
     /// log Z alone.
