@@ -1,5 +1,6 @@
 //! Path log-ratios and gradients against independent computations, in f64.
 
+mod adjoint;
 mod anchored;
 mod estimators;
 mod fixture;
