@@ -8,6 +8,7 @@ mod gradient;
 mod guesses;
 mod joined;
 mod kept;
+mod passes;
 mod paths;
 mod replayed;
 mod soft_q;

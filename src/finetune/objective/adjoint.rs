@@ -110,8 +110,8 @@ impl Objective for AdjointMatching {
         let most = self.cut.most();
         let (sums, residuals) = over_shards(run.pool, batch.len(), |i| {
             let control = (run.control)(run.learner.params())?;
-            let mut steps = chosen(batch[i].norms.nrows(), self.config.share, &mut seed.index(i as u64).rng());
-            steps.iter_mut().for_each(|count| *count /= total);
+            let steps = chosen(batch[i].norms.nrows(), self.config.share, &mut seed.index(i as u64).rng());
+            let steps: Vec<f64> = steps.into_iter().map(|count| count / total).collect();
             let counts = Counts { steps: &steps, paths: &weights[i], most };
             batch[i].gradient(control.as_ref(), &vars, &counts)
         })?;
