@@ -8,6 +8,7 @@ pub mod analytic;
 pub mod divergence;
 pub mod initial;
 
+mod adjoint;
 mod anchored;
 mod backprop;
 mod control;
@@ -27,6 +28,7 @@ mod training;
 mod walk;
 mod word_table;
 
+pub use adjoint::{AdjointConfig, Alignment};
 pub use anchored::{Anchor, TwoPriced, two_priced_tilt};
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use control::Control;
@@ -44,7 +46,7 @@ pub use surrogate::Surrogate;
 pub use terminal::{ScoredTerminal, SequenceTerminal, Terminal, Undecoded, Valued};
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;
-pub use training::{CONTROL, Feedback, FinetuneConfig, Finetuning};
+pub use training::{ADJOINT_MATCHING, CONTROL, Feedback, FinetuneConfig, Finetuning};
 pub use walk::{Walk, Walker};
 
 #[cfg(test)]

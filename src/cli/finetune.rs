@@ -1,5 +1,6 @@
 //! `seqtilt finetune`
 
+mod adjoint;
 mod initial;
 mod job;
 mod page;

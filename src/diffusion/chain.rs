@@ -26,6 +26,15 @@ pub struct Move {
     pub belief: Option<Tensor>,
 }
 
+impl Move {
+    /// The same step as numbers alone, whatever graph it is part of.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let belief = self.belief.as_ref().map(Tensor::detach);
+        Self { mean: self.mean.detach(), std: self.std, belief }
+    }
+}
+
 /// A discrete-time Gaussian chain:
 ///
 /// ```text

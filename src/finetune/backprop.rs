@@ -27,7 +27,7 @@ pub enum Estimator {
 }
 
 /// Blocks of a stretch whose graphs are always kept from its forward walk.
-const KEPT: usize = 2;
+pub(super) const KEPT: usize = 2;
 
 /// Gradient of J by reverse-mode differentiation through the whole chain, one block's graph at a time.
 ///
@@ -228,7 +228,7 @@ struct Part {
 }
 
 /// The state that a block starts from.
-enum Start {
+pub(super) enum Start {
     /// That of a stretch, by which nothing is differentiated, and what is known of it.
     First(Tensor, Memory),
     /// One inside a stretch.
@@ -236,14 +236,16 @@ enum Start {
 }
 
 impl Start {
-    fn state(&self) -> &Tensor {
+    /// Its numbers, in the graph where it is inside a stretch.
+    pub(super) fn state(&self) -> &Tensor {
         match self {
             Self::First(x, _) => x,
             Self::Inner(x) => x.as_tensor(),
         }
     }
 
-    fn memory(&self) -> Memory {
+    /// What is known of it.
+    pub(super) fn memory(&self) -> Memory {
         match self {
             Self::First(_, memory) => memory.clone(),
             Self::Inner(_) => Memory::default(),

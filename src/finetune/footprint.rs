@@ -39,8 +39,11 @@ impl FinetuneConfig {
         let objective = (entry.make)(self);
         let scores = objective.needs() == Needs::Score;
         let state = prior.length * prior.embedding_dim;
-        let step = 3 * state + prior.length * prior.letters.len();
-        let batch = if scores { 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64) } else { 0 };
+        let step = match objective.kept_states() {
+            0 => 0,
+            states => states * state + prior.length * prior.letters.len(),
+        };
+        let batch = 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64);
         // states, and where densities are weighed innovations; a checkpoint holds them twice
         let path = 8 * ((walked.steps + 1) * state * if scores { 2 } else { 1 }) as u64;
         let capacity = if scores { self.replay.capacity.unwrap_or(0) } else { soft_q_capacity(self) };
@@ -124,6 +127,8 @@ mod tests {
         };
         // 256 paths of 64 steps of 100 letters: state, noise and mean of 16 numbers each and 20 beliefs, 4 bytes each
         assert_eq!(paths("ppo") - paths("control"), 256 * 64 * 100 * (3 * 16 + 20) * 4);
+        // the same, and the adjoint
+        assert_eq!(paths("adjoint-matching") - paths("ppo"), 256 * 64 * 100 * 16 * 4);
         // 1024 paths of 65 states of 1600 numbers are more than the 256 MiB that they may take, and a checkpoint's as much again
         assert_eq!(paths("sqdf") - paths("control"), 512 << 20);
     }

@@ -1,5 +1,6 @@
 //! Methods that train a control, one file each.
 
+mod adjoint;
 mod backprop;
 mod clipped;
 mod log_variance;
@@ -9,6 +10,8 @@ mod score;
 mod soft_q;
 mod weighted;
 
+#[cfg(test)]
+pub(super) use adjoint::{Counts, Drawing, Matched, chosen};
 pub use clipped::ClippedRatio;
 pub use log_variance::LogVariance;
 pub use mirror::MirrorDescent;
@@ -40,6 +43,7 @@ registry! {
     "path-divergence" => backprop::path_divergence, "any divergence of the paths, by back-propagation through reward and log-ratio";
     "log-variance" => log_variance::make, "variance of log-ratio minus reward over kept paths; needs no gradient of the reward";
     "sqdf" => soft_q::make, "SQDF: soft values guessed by the frozen prior, one step of kept paths at a time";
+    "adjoint-matching" => adjoint::make, "adjoint matching: the control is regressed on adjoints of the base chain along its own paths";
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
 }
@@ -77,6 +81,11 @@ pub trait Objective: Send + Sync {
     /// Whether it can learn from paths of earlier controls ([`Replay`](super::Replay)).
     fn replays(&self) -> bool {
         false
+    }
+
+    /// States that a step of a path of its batch keeps; 0 where a path is forgotten once it is walked.
+    fn kept_states(&self) -> usize {
+        if self.needs() == Needs::Score { 3 } else { 0 }
     }
 
     /// The gradient of the step that `run` stands at.

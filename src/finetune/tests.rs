@@ -1,5 +1,6 @@
 //! Path log-ratios and gradients against independent computations, in f64.
 
+mod adjoint;
 mod anchored;
 mod estimators;
 mod fixture;
@@ -7,6 +8,7 @@ mod gradient;
 mod guesses;
 mod joined;
 mod kept;
+mod passes;
 mod paths;
 mod replayed;
 mod soft_q;

@@ -35,14 +35,27 @@ pub struct Trace {
     pub increments: Array2<f64>,
 }
 
-struct Kept {
-    k: usize,
-    x: Tensor,
-    innovation: Tensor,
-    base: Move,
+/// One step of kept paths.
+pub(super) struct Kept {
+    pub(super) k: usize,
+    pub(super) x: Tensor,
+    pub(super) innovation: Tensor,
+    pub(super) base: Move,
 }
 
 impl Trace {
+    /// Paths that were walked elsewhere, in blocks of `block` steps: their steps and final states, the values of these, and ℓ_k of the control
+    /// that drew them, (K, B).
+    pub(super) fn walked(
+        steps: Vec<Kept>,
+        end: Tensor,
+        block: usize,
+        values: Vec<f64>,
+        increments: Array2<f64>,
+    ) -> Self {
+        Self { steps, end, block, values, increments }
+    }
+
     /// Draws the paths of `draws` over the first `steps` steps.
     ///
     /// # Errors
@@ -168,13 +181,14 @@ impl Trace {
         total.ok_or_else(|| Error::usage("a path needs at least one step"))
     }
 
-    fn blocks(&self) -> impl Iterator<Item = &[Kept]> {
+    /// The steps, block by block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[Kept]> {
         self.steps.chunks(self.block)
     }
 }
 
 /// u·z − ½|u|² per row, (B,).
-fn increment(u: &Tensor, innovation: &Tensor) -> Result<Tensor> {
+pub(super) fn increment(u: &Tensor, innovation: &Tensor) -> Result<Tensor> {
     Ok((u * (innovation - (u * 0.5)?)?)?.flatten_from(1)?.sum(1)?)
 }
 

@@ -5,8 +5,8 @@ use super::divergence::DivergenceKind;
 use super::objective::{OBJECTIVES, Objective, Run, Update};
 use super::word_table::WordTable;
 use super::{
-    Anchor, BackProp, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse, GlimpseKind, ReplayConfig,
-    SoftQConfig, Terminal, TokenControl, Valued,
+    AdjointConfig, Anchor, BackProp, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse, GlimpseKind,
+    ReplayConfig, SoftQConfig, Terminal, TokenControl, Valued,
 };
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
@@ -64,6 +64,9 @@ pub struct FinetuneConfig {
     /// How soft-Q fine-tuning guesses and trusts values on the way.
     #[serde(skip_serializing_if = "is_default")]
     pub soft_q: SoftQConfig,
+    /// How adjoint matching regresses the control.
+    #[serde(skip_serializing_if = "is_default")]
+    pub adjoint: AdjointConfig,
     /// How methods that learn from earlier paths keep them.
     #[serde(skip_serializing_if = "is_default")]
     pub replay: ReplayConfig,
@@ -98,6 +101,7 @@ impl Default for FinetuneConfig {
             reuse: 4,
             clip: 0.1,
             soft_q: SoftQConfig::default(),
+            adjoint: AdjointConfig::default(),
             replay: ReplayConfig::default(),
             control: ControlConfig::default(),
         }
@@ -144,6 +148,7 @@ impl FinetuneConfig {
         }
         OBJECTIVES.get(&self.objective)?;
         self.soft_q.check()?;
+        self.adjoint.check()?;
         self.replay.check()?;
         if self.lookahead == Some(0) {
             return Err(Error::usage("`lookahead` is 0; at least 1 step is needed"));
@@ -173,6 +178,9 @@ impl FinetuneConfig {
 
 /// The default method.
 pub const CONTROL: &str = "control";
+
+/// The method that matches adjoints.
+pub const ADJOINT_MATCHING: &str = "adjoint-matching";
 
 /// The reward that a run sees: as decoded, and with a gradient where it has one.
 #[derive(Clone, Copy)]

@@ -65,6 +65,33 @@ fn an_oracle_without_a_gradient_is_enough_for_methods_of_values() {
 }
 
 #[test]
+fn adjoint_matching_takes_its_settings_from_the_command_line_and_wants_a_gradient() {
+    let toy = toy();
+    let options = "--reward model:r --objective adjoint-matching --alpha 0.5 --alignment released --adjoint-share 0.5 --adjoint-clip 0.9 \
+                   --adjoint-passes 2 --out matched";
+    let said = tuned(&toy, options);
+    assert!(said["certificate"]["gap"]["value"].is_f64(), "{said}");
+    let run = fs::read_to_string(toy.path("matched/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let adjoint = serde_json::json!({ "alignment": "released", "share": 0.5, "clip": 0.9, "passes": 2 });
+    assert_eq!(run["config"]["plan"]["finetune"]["adjoint"], adjoint);
+    let refused = |options: &str, code: i32, said: &str| {
+        let output = toy.output(&format!("finetune --prior p {SHORT} {options} --alpha 0.5 --out refused"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(code) && text.contains(said), "{options}: {text}");
+    };
+    refused("--reward model:r --objective control --adjoint-share 0.5", 2, "objective `control` matches no adjoints");
+    refused("--reward model:r --objective adjoint-matching --alignment before", 2, "unknown alignment `before`");
+    refused("--reward model:r --objective adjoint-matching --adjoint-share 0.2", 2, "`adjoint.share` is 0.2");
+    // as for control: a table with gaps has no gradient
+    let ours =
+        toy.output(&format!("finetune --prior p {SHORT} --reward table:t.csv --objective adjoint-matching --out no"));
+    let control = toy.output(&format!("finetune --prior p {SHORT} --reward table:t.csv --objective control --out no"));
+    assert!(ours.status.code() == control.status.code() && !ours.status.success());
+    assert_eq!(ours.stderr, control.stderr);
+}
+
+#[test]
 fn soft_q_takes_its_guesses_and_its_buffer_from_the_command_line() {
     let toy = toy();
     let options = "--reward model:r --objective sqdf --alpha 0.5 --discount 0.95 --glimpse ddim:2 --pairs 30 --replay 20 \

@@ -1,5 +1,6 @@
 //! Arguments of `finetune`, and what they amount to.
 
+use super::adjoint::AdjointArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
@@ -8,7 +9,9 @@ use crate::cli::tilted::{ChainConfig, InitialLaw};
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
 use crate::finetune::divergence::curvature_matched;
-use crate::finetune::{CONTROL, CONTROLS, ControlKind, ControlStart, Estimator, FinetuneConfig, OBJECTIVES};
+use crate::finetune::{
+    ADJOINT_MATCHING, CONTROL, CONTROLS, ControlKind, ControlStart, Estimator, FinetuneConfig, OBJECTIVES,
+};
 use crate::reward::enumerable;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -25,6 +28,8 @@ Examples:
                                     the ablation: what happens without the divergence
   seqtilt finetune --prior prior --reward model:reward --objective sqdf --discount 0.95 --out guessed
                                     soft-Q: one step of kept paths at a time, by the prior's guess at their ends
+  seqtilt finetune --prior prior --reward model:reward --objective adjoint-matching --out matched
+                                    a regression on adjoints of the base chain, without back-propagation through the control
   seqtilt finetune --prior prior --reward model:reward --eta 0.5 --initial staged-v2 --out started
                                     a chain with less noise, whose initial law is learned too
   seqtilt sample --control tilted --count 1000
@@ -107,6 +112,9 @@ pub(in crate::cli) struct Tuning {
     #[command(flatten)]
     #[serde(skip_serializing_if = "SoftQArgs::is_empty")]
     pub(in crate::cli) soft_q: SoftQArgs,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "AdjointArgs::is_empty")]
+    pub(in crate::cli) adjoint: AdjointArgs,
     /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) clip: Option<f64>,
@@ -239,6 +247,7 @@ impl Tuning {
             config.alpha = curvature_matched(config.alpha, config.divergence.get());
         }
         self.soft_q.apply(&mut config)?;
+        self.adjoint.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
@@ -257,7 +266,8 @@ impl Tuning {
         if hold == 0 || !steps.is_multiple_of(hold) {
             return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
         }
-        let soft = enumerable(prior.letters.len(), prior.length) && config.objective == CONTROL && law.is_none();
+        let stretches = [CONTROL, ADJOINT_MATCHING].contains(&config.objective.as_str()) && law.is_none();
+        let soft = stretches && enumerable(prior.letters.len(), prior.length);
         config.lookahead = self.lookahead.or(soft.then_some(STRETCH * hold));
         if config.lookahead.is_some() {
             config.ramp_short = 0.0;

@@ -1,7 +1,7 @@
 //! Soft-Q fine-tuning.
 
 use super::{Objective, Run, Update};
-use crate::diffusion::{Memory, Move};
+use crate::diffusion::Memory;
 use crate::error::{Error, Result};
 use crate::finetune::replay::{Drawn, Replay, Track};
 use crate::finetune::rollout::{Draw, Noise};
@@ -110,14 +110,14 @@ fn learn(run: &Run<'_>, control: &dyn Control, group: &Group, tracks: &[&Track],
     if head < k {
         // what a block's first state leaves for its other steps, in prior and control alike
         let x = states(head)?;
-        let base = held(chain.advance(head, &x, &mut memory)?);
+        let base = chain.advance(head, &x, &mut memory)?.detached();
         control.control(head, &x, &base, &mut memory)?;
         if let Some(anchor) = &run.anchor {
             anchor.control.control(head, &x, &base, &mut earlier)?;
         }
     }
     let x = states(k)?;
-    let base = held(chain.advance(k, &x, &mut memory)?);
+    let base = chain.advance(k, &x, &mut memory)?.detached();
     let u = control.control(k, &x, &base, &mut memory)?;
     let draws: Vec<Draw> = group.pairs.iter().map(|(index, _)| (seed.index(*index as u64), 1)).collect();
     let noise = Noise::new(chain, &draws).next(1)?.squeeze(0)?;
@@ -142,11 +142,6 @@ fn learn(run: &Run<'_>, control: &dyn Control, group: &Group, tracks: &[&Track],
     let loss = (rows * weights.to_dtype(chain.dtype())?)?.sum_all()?;
     let gradients = gradients_with(&loss, &run.learner.params().vars(), &[])?.0;
     Ok(Learned { gradients, value: value.detach() })
-}
-
-/// A step of the prior, whatever its weights are made of.
-fn held(base: Move) -> Move {
-    Move { mean: base.mean.detach(), std: base.std, belief: base.belief.map(|belief| belief.detach()) }
 }
 
 struct Learned {

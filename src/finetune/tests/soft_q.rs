@@ -148,10 +148,10 @@ fn the_gradient_is_the_slope_of_the_loss_on_held_states() {
 }
 
 /// A chain, a guess at its end, a head that reads it and a reward, each with a weight that could be trained.
-struct Wired(Params);
+pub(super) struct Wired(pub(super) Params);
 
 impl Wired {
-    fn weight(&self, name: &str) -> Tensor {
+    pub(super) fn weight(&self, name: &str) -> Tensor {
         self.0.get(name, 1, Init::Const(0.8)).unwrap()
     }
 }
@@ -196,7 +196,7 @@ impl Terminal for Wired {
 }
 
 /// A control that reads the belief of its prior, as those of sequences do.
-struct Reading(Tensor);
+pub(super) struct Reading(pub(super) Tensor);
 
 impl Control for Reading {
     fn control(&self, _: usize, _: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor> {
