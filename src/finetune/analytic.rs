@@ -31,8 +31,7 @@ mod spatial;
 mod training;
 
 pub use adjoint::{
-    Alignment, Matched, Matching, MatchingConfig, MatchingTraining, QuantileClip, Subset, additive, lean_adjoints,
-    lean_multiplier,
+    Matched, Matching, MatchingConfig, MatchingTraining, Subset, additive, lean_adjoints, lean_multiplier,
 };
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};

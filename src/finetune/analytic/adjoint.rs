@@ -3,15 +3,13 @@
 //! Walk the chain under the present control, carry the reward's gradient back along the path by the Jacobians of the *base*, and
 //! pull the control towards what arrives (Domingo-Enrich et al. 2024, arXiv 2409.08861). No gradient goes through the path.
 
-mod clipping;
 mod config;
 mod lean;
 mod matching;
 mod subset;
 mod training;
 
-pub use clipping::QuantileClip;
-pub use config::{Alignment, MatchingConfig};
+pub use config::MatchingConfig;
 pub use lean::{additive, lean_adjoints, lean_multiplier};
 pub use matching::{Matched, Matching};
 pub use subset::Subset;

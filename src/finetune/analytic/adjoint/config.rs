@@ -1,19 +1,9 @@
 //! Settings of Adjoint Matching.
 
-use super::{QuantileClip, Subset};
+use super::Subset;
 use crate::error::{Error, Result};
+use crate::finetune::{Alignment, QuantileClip};
 use serde::{Deserialize, Serialize};
-
-/// Which adjoint a step is paired with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Alignment {
-    /// That of the state after it, ã_{k+1}: the fixed point is the best control of the chain that is walked.
-    #[default]
-    After,
-    /// That of the state before it, ã_k, as the released code of arXiv 2409.08861 has it: off by the order of a step.
-    Before,
-}
 
 /// How a control is matched to lean adjoints.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +33,7 @@ impl Default for MatchingConfig {
     fn default() -> Self {
         Self {
             alpha: 1.0,
-            alignment: Alignment::After,
+            alignment: Alignment::Exact,
             subset: Subset::default(),
             clip: None,
             updates: 800,

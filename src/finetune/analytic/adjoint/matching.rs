@@ -1,8 +1,9 @@
 //! The loss of Adjoint Matching.
 
-use super::{Alignment, lean_adjoints};
+use super::lean_adjoints;
 use crate::diffusion::{Chain, Memory};
 use crate::error::{Error, Result};
+use crate::finetune::Alignment;
 use crate::finetune::{Control, Rollout, Terminal};
 use crate::nn::{Gradients, gradients};
 use crate::random::Seed;
@@ -65,8 +66,8 @@ impl Matching<'_> {
             let mut memory = Memory::default();
             let base = chain.advance(k, &x, &mut memory)?;
             let adjoint = match self.alignment {
-                Alignment::After => &adjoints[k + 1],
-                Alignment::Before => &adjoints[k],
+                Alignment::Exact => &adjoints[k + 1],
+                Alignment::Released => &adjoints[k],
             };
             let pull = (adjoint.detach() * base.std)?;
             let loss = (control.control(k, &x, &base, &mut memory)? + pull)?.sqr()?.flatten_from(1)?.sum(1)?;

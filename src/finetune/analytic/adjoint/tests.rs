@@ -8,6 +8,7 @@ use crate::finetune::analytic::{
     Affine, Fixture, Gain, Interpolant, Lattice, MixtureChain, MixtureProblem, Noise, Quadratic,
 };
 use crate::finetune::initial::StateControl;
+use crate::finetune::{Alignment, QuantileClip};
 use crate::nn::{Params, Pool, Training as _, read};
 use crate::random::Seed;
 use candle_core::{DType, Device, Tensor};
@@ -171,7 +172,7 @@ fn training_from_zero_ends_in_the_best_control_of_the_chain() {
     let lattice = Lattice::new(&chain, &problem.reward, problem.alpha, RANGE).unwrap();
     let best = lattice.best();
     let config = MatchingConfig { updates: 120, batch: 128, learning_rate: 0.1, ..MatchingConfig::default() };
-    for (alignment, near) in [(Alignment::After, true), (Alignment::Before, false)] {
+    for (alignment, near) in [(Alignment::Exact, true), (Alignment::Released, false)] {
         let config = MatchingConfig { alignment, ..config };
         let mut run = MatchingTraining::new(config, &chain, &problem.reward, affine(16), Seed::root(4), &pool).unwrap();
         assert_eq!(trained(&mut run), 0.0);
@@ -273,7 +274,7 @@ fn held_gains_have_the_loss_that_they_should() {
         chain: &chain,
         terminal: &problem.reward,
         alpha: problem.alpha,
-        alignment: Alignment::After,
+        alignment: Alignment::Exact,
         steps: &steps,
         level: None,
     };

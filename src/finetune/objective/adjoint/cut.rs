@@ -1,24 +1,19 @@
 //! Where residuals are cut.
 
-/// A running average of a quantile of residuals, from which on they are left out: as the code that was released with adjoint matching
-/// (arXiv 2409.08861) does, which cuts at the 0.9-quantile with a decay of 0.9.
-///
-/// ```text
-/// τ ← 0.9 τ + 0.1 quantile_q(|u + s ã|),   entries with |u + s ã| ≥ τ count 0
-/// ```
+use crate::finetune::QuantileClip;
+
+/// A running level of residuals ([`QuantileClip`]), from which on they are left out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
-    quantile: Option<f64>,
+    clip: Option<QuantileClip>,
     most: Option<f64>,
 }
-
-/// How much of the average is left after a step.
-const DECAY: f64 = 0.9;
 
 impl Cut {
     /// A cut at a quantile, or none.
     pub(super) fn new(quantile: Option<f64>) -> Self {
-        Self { quantile, most: None }
+        let clip = quantile.map(|quantile| QuantileClip { quantile, ..QuantileClip::default() });
+        Self { clip, most: None }
     }
 
     /// Where residuals are cut at present; nowhere before any was seen.
@@ -38,11 +33,10 @@ impl Cut {
     }
 
     /// Takes the residuals of a step into the average.
-    pub(super) fn see(&mut self, mut residuals: Vec<f64>) {
-        let Some(quantile) = self.quantile.filter(|_| !residuals.is_empty()) else { return };
-        residuals.sort_by(f64::total_cmp);
-        let at = residuals[(quantile * (residuals.len() - 1) as f64).round() as usize];
-        self.most = Some(self.most.map_or(at, |most| DECAY * most + (1.0 - DECAY) * at));
+    pub(super) fn see(&mut self, residuals: &[f64]) {
+        if let Some(clip) = self.clip {
+            self.most = clip.level(self.most, residuals).or(self.most);
+        }
     }
 }
 
@@ -54,13 +48,13 @@ mod tests {
     fn the_cut_is_an_average_of_quantiles_and_says_what_it_leaves_out() {
         let mut cut = Cut::new(Some(0.9));
         assert!(cut.most().is_none() && cut.share(&[9.0]) == 0.0);
-        cut.see((0..=10).map(f64::from).rev().collect());
+        cut.see(&(0..=10).map(f64::from).rev().collect::<Vec<_>>());
         assert_eq!(cut.most(), Some(9.0));
         assert_eq!(cut.share(&[8.0, 9.0, 10.0, 1.0]), 0.5);
-        cut.see(vec![1.0; 5]);
+        cut.see(&[1.0; 5]);
         assert!((cut.most().unwrap() - 8.2).abs() < 1e-12);
         let mut none = Cut::new(None);
-        none.see(vec![1.0]);
+        none.see(&[1.0]);
         assert!(none.most().is_none());
     }
 }

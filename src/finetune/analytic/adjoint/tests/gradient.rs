@@ -1,6 +1,7 @@
 //! The expected gradient of matching, exactly, and that of back-propagation beside it.
 
 use super::*;
+use crate::finetune::Alignment;
 
 /// A step `x ← keep x + push + std (slope x + offset + ε)` of an affine chain under an affine control.
 #[derive(Clone, Copy)]
@@ -94,7 +95,7 @@ fn a_large_batch_has_the_exact_gradient() {
         chain: &chain,
         terminal: &problem.reward,
         alpha: problem.alpha,
-        alignment: Alignment::After,
+        alignment: Alignment::Exact,
         steps: &chosen,
         level: None,
     };
