@@ -10,6 +10,7 @@ pub mod initial;
 
 mod anchored;
 mod backprop;
+mod base_paths;
 mod control;
 mod footprint;
 mod glimpse;
@@ -29,6 +30,7 @@ mod word_table;
 
 pub use anchored::{Anchor, TwoPriced, two_priced_tilt};
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
+pub use base_paths::base_paths;
 pub use control::Control;
 pub use footprint::Walked;
 pub use glimpse::{Consistent, Ddim, GLIMPSES, Glimpse, GlimpseKind, MakeGlimpse};

@@ -10,6 +10,7 @@
 
 mod affine;
 mod chain;
+mod continuous;
 mod denoised_chain;
 mod interpolant;
 mod lattice;
@@ -23,6 +24,7 @@ mod training;
 
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
+pub use continuous::Continuous;
 pub use denoised_chain::{DenoisedChain, Guessed};
 pub use interpolant::{Interpolant, Mixing};
 pub use lattice::{Lattice, Tilting};
