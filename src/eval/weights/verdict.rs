@@ -81,10 +81,11 @@ impl Verdict {
             return Self::TooFewPaths { effective, paths };
         }
         if let Some(base) = reliable {
-            let se = base.log_z.se.hypot(forward.log_z.se);
-            let errors = Estimate { value: forward.log_z.value - base.log_z.value, se }.z(0.0);
-            if errors.abs() > APART && forward.ess >= SMALL_ESS {
-                return Self::Disagrees { errors };
+            let (tuned, rounding) = (forward.log_z, 1e-9 * (1.0 + base.log_z.value.abs()));
+            let apart = Estimate { value: tuned.value - base.log_z.value, se: tuned.se.hypot(base.log_z.se) };
+            if apart.value.abs() > rounding && apart.z(0.0).abs() > APART && forward.ess >= SMALL_ESS {
+                // finite, so that it can be written as JSON
+                return Self::Disagrees { errors: apart.z(0.0).clamp(-1e6, 1e6) };
             }
         }
         if share < SPREAD_SHARE {
@@ -126,6 +127,9 @@ impl fmt::Display for Verdict {
                 "The weights are usable but spread out: {:.1} % of the tuned paths are effective, Var W {variance:.2}.",
                 100.0 * share
             ),
+            Self::Unchecked { effective: 0.0 } => {
+                write!(f, "The weights are even, but no base paths look for modes that tuned paths never visit.")
+            }
             Self::Unchecked { effective } => write!(
                 f,
                 "The weights are even, but only {effective:.0} effective base paths look for modes that tuned paths never visit."

@@ -77,8 +77,8 @@ fn works_of_a_share_of_the_control_are_gaussian_on_a() {
         // σ² = (1 − θ)² k² s², ESS/n = e^{−σ²}: a few thousand paths overrate the 0.077 of θ = 0, the table below does not
         let variance = (1.0 - share) * (1.0 - share) * 2.56;
         assert!(share == 0.0 || (got.ess_share() - expected).abs() < 0.04, "{share}: {got:?}");
-        // 3 √(2/n) = 0.067 of it by chance; 3 % by the steps; and the remembered start's 5e-5
-        assert!((got.variance - variance).abs() < 0.1 * variance + 1e-4, "{share}: {got:?}");
+        // 3 √(2/n) = 0.067 of it by chance, 3 % by the steps; what is left at θ = 1 is O(h²), 4e-4
+        assert!((got.variance - variance).abs() < 0.1 * variance + 1e-3, "{share}: {got:?}");
     }
 }
 
