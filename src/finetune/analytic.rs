@@ -12,6 +12,10 @@ mod affine;
 mod chain;
 mod continuous;
 mod denoised_chain;
+mod density;
+mod escort;
+mod escort_loss;
+mod escort_training;
 mod interpolant;
 mod lattice;
 mod mixture;
@@ -20,12 +24,16 @@ mod mixture_problem;
 mod problem;
 mod quadratic;
 mod riccati;
+mod tilted_path;
 mod training;
 
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
 pub use continuous::Continuous;
 pub use denoised_chain::{DenoisedChain, Guessed};
+pub use escort::EscortNetwork;
+pub use escort_loss::EscortLoss;
+pub use escort_training::{EscortConfig, EscortTraining};
 pub use interpolant::{Interpolant, Mixing};
 pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;
@@ -34,6 +42,7 @@ pub use mixture_problem::{Fixture, MixtureProblem, Noise, SoftValue};
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
 pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
+pub use tilted_path::{Alone, AlongValue, Escort, Escorted, Ramp, TiltedPath, Weighting};
 pub use training::{AnalyticConfig, AnalyticTraining};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::finetune::analytic::{Continuous, Fixture, Interpolant, Lattice, Mixtu
 use crate::finetune::{base_paths, roll_out};
 use crate::nn::{Pool, read};
 use crate::random::Seed;
+use std::io::Write as _;
 
 const STEPS: usize = 100;
 
@@ -125,7 +126,8 @@ fn the_table_of_shares() {
         for share in [0.0, 0.5, 1.0, 1.5] {
             let w = weighed(&problem, share, 100_000, true);
             let (f, b) = (w.forward, w.base.unwrap());
-            println!(
+            writeln!(
+                std::io::stderr(),
                 "{fixture:?} θ={share}: log Z {:.5} (tuned) {:.5} (BAR) {:.5} (mixture) exact {exact:.5}; ESS/n {:.4}; Var W {:.4}; \
                  {:.4} ≤ log Z ≤ {:.4} (tuned), {:.4} (base); {}",
                 f.log_z,
@@ -137,7 +139,8 @@ fn the_table_of_shares() {
                 f.upper,
                 b.upper,
                 w.verdict
-            );
+            )
+            .unwrap();
             assert!(b.bennett.z(exact).abs() < 3.5 && b.mixture.log_z.z(exact).abs() < 3.5, "{fixture:?} {share}");
             assert!(share == 0.0 || f.log_z.z(exact).abs() < 3.5, "{fixture:?} {share}: {f:?}");
             let expected = ESS_ON_A.iter().find(|row| fixture == Fixture::A && row.0 == share);
