@@ -80,7 +80,8 @@ mod tests {
             let (mean, se, resampled) = islands(&path, Weighting::Rate, 6, 800);
             // the log of an unbiased estimate is low by half its variance, and steps are off by O(h): `room`
             assert!((mean - exact).abs() < 3.0 * se + room && se < 0.08, "{fixture:?}: {mean} ± {se}");
-            assert!(resampled > 0 || fixture == Fixture::C, "{fixture:?}");
+            // on A 0.46 of the walks are effective at the end, on B and C half or more
+            assert!(resampled > 0 || fixture != Fixture::A, "{fixture:?}");
         }
         // after resampling the rows themselves are the tilt, up to what was gained since
         let problem = problem(Fixture::A);

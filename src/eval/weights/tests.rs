@@ -1,6 +1,7 @@
 //! Path weights against Gaussian works, and against chains whose Z is known.
 
 mod analytic;
+mod crooks;
 
 use super::*;
 use crate::random::Seed;

@@ -33,6 +33,9 @@ impl Default for EscortConfig {
 /// Decay of the averaged weights.
 const EMA: f64 = 0.95;
 
+/// How many times as fast as the network the log Z of trajectory balance learns.
+const LEVEL_SHARE: f64 = 10.0;
+
 /// A training run of an [`EscortNetwork`] on the walks of a [`TiltedPath`] with the linear ramp: CMCD-tilt (works of kernels) and
 /// NETS-tilt (the residual of the rate). Both are derived forms for tilting, not the published algorithms; their Z is that of
 /// continuous time up to O(h), while the base sampler of K steps as it runs has Z of its own (`eval::weights`).
@@ -66,7 +69,8 @@ impl<'a> EscortTraining<'a> {
         Self::level(&params, config.loss, path.steps())?;
         let settings =
             AdamWConfig { lr: config.learning_rate, beta2: 0.99, clip_norm: Some(10.0), ..AdamWConfig::default() };
-        let learner = Learner::new(params, settings, EMA, config.updates)?;
+        // a level is far from 0 where weights are of the order of 1
+        let learner = Learner::new(params, settings, EMA, config.updates)?.with_share("log_z", LEVEL_SHARE);
         Ok(Self { config, path, seed, pool, learner })
     }
 
@@ -74,7 +78,7 @@ impl<'a> EscortTraining<'a> {
     fn level(params: &Params, loss: EscortLoss, steps: usize) -> Result<Option<Tensor>> {
         match loss {
             EscortLoss::LogVariance | EscortLoss::Kl => Ok(None),
-            EscortLoss::TrajectoryBalance => params.get("log_z", 1, Init::Zeros).map(Some),
+            EscortLoss::TrajectoryBalance => params.child("log_z").get("level", 1, Init::Zeros).map(Some),
             EscortLoss::Residual => params.get("log_z_rate", steps, Init::Zeros).map(Some),
         }
     }

@@ -31,7 +31,10 @@ fn variance(walked: &Escorted) -> f64 {
 }
 
 fn weighting(loss: EscortLoss) -> Weighting {
-    if loss == EscortLoss::Residual { Weighting::Rate } else { Weighting::Kernel }
+    match loss {
+        EscortLoss::LogVariance | EscortLoss::TrajectoryBalance => Weighting::Kernel,
+        EscortLoss::Kl | EscortLoss::Residual => Weighting::Rate,
+    }
 }
 
 /// Distance of unweighted ends to the tilt, and Var A.
