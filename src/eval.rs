@@ -18,6 +18,7 @@ pub mod report;
 pub mod select;
 pub mod series;
 pub mod spectrum;
+pub mod weights;
 
 mod estimate;
 mod log_mean;

@@ -12,6 +12,8 @@ mod adjoint;
 mod anchored;
 mod backprop;
 mod clipping;
+
+mod base_paths;
 mod control;
 mod footprint;
 mod glimpse;
@@ -33,6 +35,8 @@ pub use adjoint::{AdjointConfig, Alignment};
 pub use anchored::{Anchor, TwoPriced, two_priced_tilt};
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use clipping::QuantileClip;
+
+pub use base_paths::base_paths;
 pub use control::Control;
 pub use footprint::Walked;
 pub use glimpse::{Consistent, Ddim, GLIMPSES, Glimpse, GlimpseKind, MakeGlimpse};

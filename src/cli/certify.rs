@@ -3,10 +3,12 @@
 mod exact;
 mod priced;
 mod verdict;
+mod weighed;
 
 pub(super) use exact::Exact;
 pub(super) use priced::{Priced, StandIn};
 pub(super) use verdict::Verdict;
+pub(super) use weighed::Weighing;
 
 use super::context::Context;
 use crate::diffusion::{Chain, Decode, DiffusionChain};
@@ -254,6 +256,7 @@ impl Base {
             Self::Counted(law) => Some(Exact::new(law, alpha, &tuned.ends, certificate.path_kl.value, stand_in)?),
             Self::Sampled(_) => None,
         };
-        Ok(Verdict { certificate, exact, priced })
+        let weights = Some(weighed::forward(alpha, tuned, stand_in)?);
+        Ok(Verdict { certificate, exact, priced, weights })
     }
 }

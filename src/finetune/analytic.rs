@@ -15,7 +15,12 @@
 mod adjoint;
 mod affine;
 mod chain;
+mod continuous;
 mod denoised_chain;
+mod density;
+mod escort;
+mod escort_loss;
+mod escort_training;
 mod interpolant;
 mod lattice;
 mod mixture;
@@ -28,6 +33,8 @@ mod quadrature;
 mod riccati;
 mod score_target;
 mod spatial;
+
+mod tilted_path;
 mod training;
 
 pub use adjoint::{
@@ -35,7 +42,11 @@ pub use adjoint::{
 };
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};
+pub use continuous::Continuous;
 pub use denoised_chain::{DenoisedChain, Guessed};
+pub use escort::EscortNetwork;
+pub use escort_loss::EscortLoss;
+pub use escort_training::{EscortConfig, EscortTraining};
 pub use interpolant::{Interpolant, Mixing};
 pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;
@@ -47,6 +58,8 @@ pub use quadratic::Quadratic;
 pub use riccati::{Outcome, best, outcome};
 pub use score_target::{AtTime, Ends, Evidence, Mass, ScoreTarget, VarianceReport, matched_mass};
 pub use spatial::{SpatialMixture, SpatialNormal, SpatialProblem, SpatialQuadratic, SpatialValue};
+
+pub use tilted_path::{Alone, AlongValue, Escort, Escorted, Ramp, TiltedPath, Weighting};
 pub use training::{AnalyticConfig, AnalyticTraining};
 
 #[cfg(test)]

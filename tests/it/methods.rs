@@ -27,6 +27,11 @@ fn every_objective_is_certified() {
         assert_eq!(said["objective"], name);
         let nats = said["certificate"]["path_kl"]["value"].as_f64().unwrap();
         assert!(nats.is_finite() && said["certificate"]["gap"]["value"].is_f64(), "{name}: {said}");
+        let (weights, number) = (&said["weights"], |value: &serde_json::Value| value.as_f64().unwrap());
+        let (low, high) = (&weights["forward"]["lower"], &weights["base"]["upper"]);
+        let room = 4.0 * (number(&low["se"]) + number(&high["se"])) + 1e-6;
+        assert!(number(&low["value"]) <= number(&high["value"]) + room, "{name}: {weights}");
+        assert!(weights["base"]["bennett"]["value"].is_f64() && weights["verdict"]["kind"].is_string(), "{name}");
     }
 }
 

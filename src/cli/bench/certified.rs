@@ -24,6 +24,17 @@ pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
         ("ess_tuned_share", c.ess_tuned_share()),
         ("ess_base", c.ess_base),
     ]);
+    if let Some(w) = &verdict.weights {
+        metrics.extend(finite([("work_variance", w.forward.variance), ("log_z_lower", w.forward.lower.value)]));
+        if let Some(base) = &w.base {
+            metrics.extend(finite([
+                ("log_z_upper", base.upper.value),
+                ("log_z_bennett", base.bennett.value),
+                ("log_z_bennett_se", base.bennett.se),
+                ("missed_share", base.missed.value),
+            ]));
+        }
+    }
     if let Some(p) = &verdict.priced {
         metrics.extend(finite([
             ("path_divergence", p.path.value),

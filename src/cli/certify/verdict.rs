@@ -1,9 +1,10 @@
 //! What a fine-tune is told about itself.
 
-use super::{Exact, Priced};
+use super::{Exact, Priced, weighed};
 use crate::cli::printer::columns;
 use crate::eval::Estimate;
 use crate::eval::certificate::Certificate;
+use crate::eval::weights::Weighed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,6 +18,9 @@ pub(in crate::cli) struct Verdict {
     /// What is known of the divergence that is paid for, where that is not KL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) priced: Option<Priced>,
+    /// What path weights say: bounds of log Z, and from base paths whether modes are missed. Certificates of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) weights: Option<Weighed>,
 }
 
 impl Verdict {
@@ -51,6 +55,7 @@ impl fmt::Display for Verdict {
             ["ESS, tuned".to_owned(), format!("{:.0} of {} ({:.1} %)", c.ess_tuned, c.n, 100.0 * c.ess_tuned_share())],
             ["KL(Pᵘ‖P*)".to_owned(), format!("{:.4} ± {:.4} nats (0 is the exact optimum)", c.gap.value, c.gap.se)],
         ];
+        rows.extend(self.weights.iter().flat_map(weighed::rows));
         if let Some(priced) = &self.priced {
             rows.extend(priced.rows());
         }
@@ -87,6 +92,7 @@ impl fmt::Display for Verdict {
             ]);
         }
         write!(f, "{}{}", columns(&rows, ""), c.verdict())?;
+        self.weights.iter().try_for_each(|weights| write!(f, "\n{}", weights.verdict))?;
         self.priced.iter().flat_map(|priced| &priced.warnings).try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }

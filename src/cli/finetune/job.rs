@@ -4,7 +4,7 @@ use super::page;
 use super::settings::Plan;
 use super::start::{Finished, StartReport};
 use super::training::{Parts, Watched};
-use crate::cli::certify::{Base, StandIn, Verdict, scored_paths};
+use crate::cli::certify::{Base, StandIn, Verdict, Weighing, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
@@ -172,7 +172,10 @@ impl Job<'_> {
         let tuned = parts.tuned(weights.clone())?;
         let (count, seed) = (self.plan.certificate_paths, seed.child("certificate"));
         let paths = scored_paths(&chain, tuned.walk(), self.reward, count, seed, &pool)?;
-        let verdict = base.certify(config.alpha, &paths, stand_in.as_ref())?;
+        let mut verdict = base.certify(config.alpha, &paths, stand_in.as_ref())?;
+        let (alpha, stand_in) = (config.alpha, stand_in.as_ref());
+        let weighing = Weighing { chain: &chain, reward: self.reward, alpha, stand_in, pool: &pool };
+        weighing.weigh(&mut verdict, tuned.walk(), &paths, count, seed.child("weighed"))?;
         let finished = Finished {
             parts,
             tuned: &tuned,
@@ -181,7 +184,7 @@ impl Job<'_> {
             soft: table.is_some() || source.has_soft_value(),
             base: &base,
             reward: self.reward,
-            stand_in: stand_in.as_ref(),
+            stand_in,
             certificate: &verdict.certificate,
             out: self.out,
             seed,

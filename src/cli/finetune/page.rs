@@ -56,6 +56,16 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
         report.headline("distance to the frontier", format!("{:.4}", exact.frontier_distance), None);
     }
     report.answer.verdict.push(c.verdict());
+    report.answer.verdict.extend(outcome.verdict.weights.map(|weights| weights.verdict.to_string()));
+    if let Some(weights) = outcome.verdict.weights {
+        let mut items = vec![("Var W over tuned paths (nats²)".to_owned(), format!("{:.4}", weights.forward.variance))];
+        items.push(("log Z is at least".to_owned(), weights.forward.lower.to_string()));
+        if let Some(base) = weights.base {
+            items.push(("and at most, by base paths".to_owned(), base.upper.to_string()));
+            items.push(("log Z by Bennett's ratio".to_owned(), base.bennett.to_string()));
+        }
+        report.section(Topic::Trust, "").add(Facts { title: "Path weights".to_owned(), items });
+    }
     if let Some(start) = &outcome.start {
         if let Some(cost) = start.cost.filter(|_| !start.fitted) {
             report.headline("a frozen start costs (nats)", format!("{:.3}", cost.value), interval(cost.se));

@@ -134,7 +134,7 @@ impl Objective for AdjointMatching {
             let (sum, squares) = paths.fold((0.0, 0.0), |(s, q), w| (s + w, q + w * w));
             figures.extend([("path_age", age as f64), ("weights_ess_share", sum * sum / squares / total)]);
         }
-        self.cut.see(residuals);
+        self.cut.see(&residuals);
         self.batch = (self.config.passes > 1).then_some(batch);
         Ok(Update { sums, rows: Vec::new(), known: Some(known), figures })
     }
