@@ -1,5 +1,6 @@
 //! `seqtilt finetune`
 
+mod balance;
 mod initial;
 mod job;
 mod page;

@@ -40,6 +40,11 @@ impl FinetuneConfig {
         let scores = objective.needs() == Needs::Score;
         let state = prior.length * prior.embedding_dim;
         let step = 3 * state + prior.length * prior.letters.len();
+        if !objective.holds_paths() {
+            // letters, value, ratio and epoch of every end
+            let ends = 8 * (prior.length + 3) as u64 * self.replay.capacity.unwrap_or(0).max(self.batch) as u64;
+            return ends.min(2 * self.replay.bytes());
+        }
         let batch = if scores { 4 * (self.batch as u64).saturating_mul((walked.steps * step) as u64) } else { 0 };
         // states, and where densities are weighed innovations; a checkpoint holds them twice
         let path = 8 * ((walked.steps + 1) * state * if scores { 2 } else { 1 }) as u64;

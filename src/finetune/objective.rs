@@ -7,6 +7,8 @@ mod mirror;
 mod paths;
 mod score;
 mod soft_q;
+mod tilt_matching;
+mod trajectory_balance;
 mod weighted;
 
 pub use clipped::ClippedRatio;
@@ -16,6 +18,10 @@ pub use paths::{Ledger, PathLoss, PathObjective, Weighed};
 pub(super) use score::MOST;
 pub use score::ScoreFunction;
 pub(super) use soft_q::capacity as soft_q_capacity;
+pub use tilt_matching::ImplicitTilt;
+#[cfg(test)]
+pub(super) use tilt_matching::{cross_entropy, labels};
+pub use trajectory_balance::TrajectoryBalance;
 pub use weighted::WeightedLikelihood;
 
 use super::{Anchor, BackProp, Control, FinetuneConfig, Glimpse, Terminal, Valued};
@@ -42,6 +48,20 @@ registry! {
     "sqdf" => soft_q::make, "SQDF: soft values guessed by the frozen prior, one step of kept paths at a time";
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
+    "trajectory-balance" => trajectory_balance::make, "relative trajectory balance with a learned log Z; needs no gradient of the reward";
+    "implicit-tilt-matching" => tilt_matching::make, "tilted posteriors of letters at renoised ends of paths; needs no gradient of the reward";
+}
+
+/// Names of the objectives for which something holds, such as that they can learn from kept paths.
+///
+/// ```
+/// use seqtilt::finetune::{Objective, objectives_that};
+/// assert!(objectives_that(|objective| objective.replays()).contains(&"trajectory-balance"));
+/// assert!(!objectives_that(|objective| objective.replays()).contains(&"control"));
+/// ```
+pub fn objectives_that(holds: impl Fn(&dyn Objective) -> bool) -> Vec<&'static str> {
+    let config = FinetuneConfig::default();
+    OBJECTIVES.entries().iter().filter(|entry| holds((entry.make)(&config).as_ref())).map(|entry| entry.name).collect()
 }
 
 /// How a method meets a divergence other than KL.
@@ -77,6 +97,16 @@ pub trait Objective: Send + Sync {
     /// Whether it can learn from paths of earlier controls ([`Replay`](super::Replay)).
     fn replays(&self) -> bool {
         false
+    }
+
+    /// Whether paths with more noise than the chain's will do ([`BalanceConfig::exploration`](super::BalanceConfig::exploration)).
+    fn explores(&self) -> bool {
+        false
+    }
+
+    /// Whether whole paths of a batch are held while it is learned from, where the reward has no gradient.
+    fn holds_paths(&self) -> bool {
+        true
     }
 
     /// The gradient of the step that `run` stands at.

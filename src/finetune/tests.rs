@@ -1,6 +1,7 @@
 //! Path log-ratios and gradients against independent computations, in f64.
 
 mod anchored;
+mod balance;
 mod estimators;
 mod fixture;
 mod gradient;
@@ -10,5 +11,6 @@ mod kept;
 mod paths;
 mod replayed;
 mod soft_q;
+mod tilt_matching;
 mod tokens;
 mod transfers;

@@ -1,5 +1,6 @@
 //! Arguments of `finetune`, and what they amount to.
 
+use super::balance::BalanceArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
@@ -107,6 +108,9 @@ pub(in crate::cli) struct Tuning {
     #[command(flatten)]
     #[serde(skip_serializing_if = "SoftQArgs::is_empty")]
     pub(in crate::cli) soft_q: SoftQArgs,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "BalanceArgs::is_empty")]
+    pub(in crate::cli) balance: BalanceArgs,
     /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) clip: Option<f64>,
@@ -239,6 +243,7 @@ impl Tuning {
             config.alpha = curvature_matched(config.alpha, config.divergence.get());
         }
         self.soft_q.apply(&mut config)?;
+        self.balance.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
