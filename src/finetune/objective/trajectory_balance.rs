@@ -54,12 +54,11 @@ impl PathLoss for TrajectoryBalance {
         let residuals = Self::residuals(ledger);
         let n = residuals.len() as f64;
         let mean = residuals.iter().sum::<f64>() / n;
-        self.log_z = Some(match self.log_z {
-            Some(log_z) => log_z - self.rate * (log_z + mean),
-            None => {
-                let most = residuals.iter().map(|d| -d).fold(f64::NEG_INFINITY, f64::max);
-                most + (residuals.iter().map(|d| (-d - most).exp()).sum::<f64>() / n).ln()
-            }
+        self.log_z = Some(if let Some(log_z) = self.log_z {
+            log_z - self.rate * (log_z + mean)
+        } else {
+            let most = residuals.iter().map(|d| -d).fold(f64::NEG_INFINITY, f64::max);
+            most + (residuals.iter().map(|d| (-d - most).exp()).sum::<f64>() / n).ln()
         });
         Ok(())
     }

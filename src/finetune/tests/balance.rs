@@ -351,7 +351,6 @@ fn a_perceptron_learns_to_move_between_modes_from_values_alone() {
 fn values_alone_reach_the_tilt_of_two_modes() {
     for objective in ["log-variance", "trajectory-balance"] {
         let (before, after) = trained_on_c(objective, 50, 1200, 128, 32);
-        println!("{objective}: {before} {after}");
         assert!(after < 0.1, "{objective}: {before} {after}");
     }
 }

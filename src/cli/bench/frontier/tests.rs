@@ -107,7 +107,7 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     let context = toy::context();
     let base = args(folder.path(), &["kl"]);
     let divergences = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    for (broken, says) in [
+    for (broken, says) in vec![
         (Args { tuning: Tuning { alpha: Some(0.1), ..base.tuning.clone() }, ..base.clone() }, "bench frontier"),
         (
             Args { equal_alpha: true, tuning: Tuning { match_curvature: true, ..base.tuning.clone() }, ..base.clone() },
