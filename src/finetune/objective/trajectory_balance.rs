@@ -15,15 +15,18 @@ use candle_core::{Device, Tensor};
 /// ```
 /// for any law Q of the paths of full support. The loss is a parabola in log Z_φ, whose Newton step is −mean δ: ρ is a learning rate in
 /// those units, so that ρ = 1 takes the batch's own estimate, which is the log-variance loss (but for n/(n − 1)). It begins as
-/// `log mean e^{r/α − L}` of the first batch, and its figure `log_z` can be compared with the certificate's log Z. With
-/// `y₀ = −log Z_φ` this is the moment loss (Nüsken and Richter 2021, arXiv 2005.05409).
+/// `log mean e^{r/α − L}` of the first batch. With `y₀ = −log Z_φ` this is the moment loss (Nüsken and Richter 2021, arXiv 2005.05409).
+///
+/// The figure `log_z` is to be read beside the certificate's log Z: on paths of the control itself it settles at `E[r/α − L]`, which is
+/// `log Z − KL(P^θ‖P*)`, so that what it is short of log Z is the gap, and it is log Z only where the control is the optimum.
 ///
 /// At the exact optimum δ is 0 on every path, so that gradient and noise vanish together, for Gaussian steps of a memoryless chain; one
 /// that remembers its start has `−V₀(x_0)` in the place of the number, and is refused.
 ///
 /// # Cost
 /// That of [`PathObjective`]. The loss depends on the weights through one sum a path: values first, then the graph of one block at a
-/// time, so that activations do not grow with K; states do.
+/// time, so that activations do not grow with K; states do. Measured on 8 letters, 256 paths, one thread: 81, 108 and 252 MB at K 64, 256
+/// and 1024, 0.73 kB more a step and path, of which states, innovations, means and beliefs are 0.51.
 #[derive(Clone, Copy, Debug)]
 pub struct TrajectoryBalance {
     /// Optimiser steps on one batch of paths.
