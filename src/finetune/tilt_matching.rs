@@ -15,7 +15,7 @@ pub struct TiltConfig {
     /// ends of a tilt are those of the control that it started from, and nothing but values is known of them.
     pub recentred: bool,
     /// Share of the posterior as the control has it that stands in for the ends' own, from 0, weighted maximum likelihood, to 1, where
-    /// equal weights give no gradient at all.
+    /// equal weights give no gradient at all. With a replay buffer it is 0 whatever is said here: kept ends are not the control's own.
     pub baseline: f64,
 }
 

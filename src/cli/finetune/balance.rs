@@ -80,8 +80,15 @@ impl BalanceArgs {
         tilt.recentred = !self.staged_tilts;
         tilt.tilts = within("tilts", self.tilts.unwrap_or(tilt.tilts), 1..=1000)?;
         tilt.noisings = within("noisings", self.noisings.unwrap_or(tilt.noisings), 1..=1000)?;
+        let kept = config.replay.capacity.is_some_and(|capacity| capacity > 0);
+        if kept && self.tilt_baseline.is_some_and(|share| share > 0.0) {
+            return Err(Error::usage(
+                "`tilt-baseline` is above 0 and `replay` too: kept ends are not the control's own",
+            )
+            .hint("leave one of them out"));
+        }
         let one_law = config.control.kind.is_of_one_law();
-        let baseline = if one_law || self.staged_tilts { 1.0 } else { 0.0 };
+        let baseline = if (one_law && !kept) || self.staged_tilts { 1.0 } else { 0.0 };
         tilt.baseline = within("tilt-baseline", self.tilt_baseline.unwrap_or(baseline), 0.0..=1.0)?;
         Ok(())
     }

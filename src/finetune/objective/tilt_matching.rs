@@ -30,7 +30,7 @@ use candle_core::{D, DType, Device, Tensor};
 ///   them, errors of earlier tilts are made up for, and ends may be kept (Jarzynski's equality; β counts all tilts so far). q_old is the
 ///   present q_θ, whose term then has no gradient: with c = 1 the noise vanishes as weights become alike. That takes q_θ for the
 ///   posterior of its own ends, which is so for controls that tilt beliefs by one law of sequences (word tables, mixtures), up to the size
-///   of the steps; of networks it is an assumption, and c = 0 makes none.
+///   of the steps; of networks it is an assumption, and c = 0 makes none. Ends that are kept are not its own: with a buffer c is 0.
 /// - not: `w = e^{h r/α}` on ends of the control that the tilt started from, q_old that control's. Nothing but values and ends is known, as
 ///   published, and errors add up from tilt to tilt.
 ///
@@ -61,6 +61,8 @@ struct Ends<'a> {
     tracks: Vec<&'a Track>,
     /// w̄.
     weights: Vec<f64>,
+    /// c.
+    baseline: f64,
 }
 
 impl ImplicitTilt {
@@ -111,7 +113,9 @@ impl ImplicitTilt {
             share * track.value / run.alpha - drawn - correction
         };
         let logs: Vec<f64> = tracks.iter().zip(&corrections).map(log).collect();
-        Ok(Ends { weights: relative(&logs), tracks })
+        // kept ends are not the present control's own, so that its posterior cannot stand in for theirs
+        let baseline = if self.keeps { 0.0 } else { config.tilt.baseline };
+        Ok(Ends { weights: relative(&logs), tracks, baseline })
     }
 }
 
@@ -225,7 +229,7 @@ impl Group {
         };
         let vertices = one_hot(&letters, lettered.alphabet(), chain)?;
         let weights = &ends.weights[self.first..self.first + self.rows];
-        let rows = cross_entropy(&q, &labels(&vertices, weights, config.tilt.baseline, old.as_ref())?)?;
+        let rows = cross_entropy(&q, &labels(&vertices, weights, ends.baseline, old.as_ref())?)?;
         let count = ends.tracks.len() * config.tilt.noisings;
         let loss = (rows.sum_all()? / count as f64)?;
         Ok((gradients_with(&loss, &run.learner.params().vars(), &[])?.0, rows.detach()))
