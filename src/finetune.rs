@@ -11,9 +11,9 @@ pub mod initial;
 mod adjoint;
 mod anchored;
 mod backprop;
-mod clipping;
-
+mod balance;
 mod base_paths;
+mod clipping;
 mod control;
 mod footprint;
 mod glimpse;
@@ -25,6 +25,7 @@ mod rollout;
 mod soft_q;
 mod surrogate;
 mod terminal;
+mod tilt_matching;
 mod token_control;
 mod trace;
 mod training;
@@ -34,15 +35,15 @@ mod word_table;
 pub use adjoint::{AdjointConfig, Alignment};
 pub use anchored::{Anchor, TwoPriced, two_priced_tilt};
 pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
-pub use clipping::QuantileClip;
-
+pub use balance::BalanceConfig;
 pub use base_paths::base_paths;
+pub use clipping::QuantileClip;
 pub use control::Control;
 pub use footprint::Walked;
 pub use glimpse::{Consistent, Ddim, GLIMPSES, Glimpse, GlimpseKind, MakeGlimpse};
 pub use objective::{
-    ClippedRatio, Ledger, LogVariance, MirrorDescent, OBJECTIVES, Objective, PathLoss, PathObjective, Route, Run,
-    ScoreFunction, Update, Weighed, WeightedLikelihood,
+    ClippedRatio, ImplicitTilt, Ledger, LogVariance, MirrorDescent, OBJECTIVES, Objective, PathLoss, PathObjective,
+    Route, Run, ScoreFunction, TrajectoryBalance, Update, Weighed, WeightedLikelihood, objectives_that,
 };
 pub use problem::Problem;
 pub use replay::{REPLAY_RULES, Replay, ReplayConfig, Shares, Stock, Track};
@@ -50,6 +51,7 @@ pub use rollout::{Paths, Rollout, roll_out};
 pub use soft_q::SoftQConfig;
 pub use surrogate::Surrogate;
 pub use terminal::{ScoredTerminal, SequenceTerminal, Terminal, Undecoded, Valued};
+pub use tilt_matching::TiltConfig;
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;
 pub use training::{ADJOINT_MATCHING, CONTROL, Feedback, FinetuneConfig, Finetuning};

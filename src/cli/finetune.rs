@@ -1,6 +1,7 @@
 //! `seqtilt finetune`
 
 mod adjoint;
+mod balance;
 mod initial;
 mod job;
 mod page;

@@ -1,6 +1,6 @@
 //! A sampler seen as a chain of Gaussian steps, which is what fine-tuning tilts.
 
-use super::{Coefficients, Grid, Prior, Scales, SolverKind};
+use super::{Coefficients, Grid, Lettered, Prior, Scales, SolverKind};
 use crate::error::{Error, Result};
 use crate::nn::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk};
 use candle_core::{DType, Device, Tensor};
@@ -80,6 +80,11 @@ pub trait Chain: Send + Sync {
     fn leap(&self, leap: &Leap<'_>) -> Result<Option<Tensor>> {
         let _ = leap;
         Ok(None)
+    }
+
+    /// The same chain with its letters, where its states stand for some.
+    fn lettered(&self) -> Option<&dyn Lettered> {
+        None
     }
 }
 
@@ -256,6 +261,10 @@ impl Chain for DiffusionChain {
 
     fn block(&self) -> usize {
         self.hold
+    }
+
+    fn lettered(&self) -> Option<&dyn Lettered> {
+        Some(self)
     }
 
     fn advance(&self, k: usize, x: &Tensor, memory: &mut Memory) -> Result<Move> {

@@ -13,6 +13,15 @@ pub trait Control: Send + Sync {
     /// When the shapes do not fit.
     fn control(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor>;
 
+    /// The letter probabilities (B, L, V) that the control puts in the place of the base's, where it is of that form.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn beliefs(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Option<Tensor>> {
+        let _ = (k, x, base, memory);
+        Ok(None)
+    }
+
     /// The change of the base's token logits during the block of `steps` that starts at `x`, where the control is of that
     /// form; a chain can then walk the whole block at once ([`Chain::leap`](crate::diffusion::Chain::leap)).
     ///

@@ -40,6 +40,11 @@ impl FinetuneConfig {
         let scores = objective.needs() == Needs::Score;
         let state = prior.length * prior.embedding_dim;
         let step = match objective.kept_states() {
+            0 if scores => {
+                // letters, value, ratio and epoch of every end
+                let ends = 8 * (prior.length + 3) as u64 * self.replay.capacity.unwrap_or(0).max(self.batch) as u64;
+                return ends.min(2 * self.replay.bytes());
+            }
             0 => 0,
             states => states * state + prior.length * prior.letters.len(),
         };

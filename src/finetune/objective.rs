@@ -8,6 +8,8 @@ mod mirror;
 mod paths;
 mod score;
 mod soft_q;
+mod tilt_matching;
+mod trajectory_balance;
 mod weighted;
 
 #[cfg(test)]
@@ -19,6 +21,10 @@ pub use paths::{Ledger, PathLoss, PathObjective, Weighed};
 pub(super) use score::MOST;
 pub use score::ScoreFunction;
 pub(super) use soft_q::capacity as soft_q_capacity;
+pub use tilt_matching::ImplicitTilt;
+#[cfg(test)]
+pub(super) use tilt_matching::{cross_entropy, labels};
+pub use trajectory_balance::TrajectoryBalance;
 pub use weighted::WeightedLikelihood;
 
 use super::{Anchor, BackProp, Control, FinetuneConfig, Glimpse, Terminal, Valued};
@@ -46,6 +52,20 @@ registry! {
     "adjoint-matching" => adjoint::make, "adjoint matching: the control is regressed on adjoints of the base chain along its own paths";
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
+    "trajectory-balance" => trajectory_balance::make, "relative trajectory balance with a learned log Z; needs no gradient of the reward";
+    "implicit-tilt-matching" => tilt_matching::make, "tilted posteriors of letters at renoised ends of paths; needs no gradient of the reward";
+}
+
+/// Names of the objectives for which something holds, such as that they can learn from kept paths.
+///
+/// ```
+/// use seqtilt::finetune::{Objective, objectives_that};
+/// assert!(objectives_that(|objective| objective.replays()).contains(&"trajectory-balance"));
+/// assert!(!objectives_that(|objective| objective.replays()).contains(&"control"));
+/// ```
+pub fn objectives_that(holds: impl Fn(&dyn Objective) -> bool) -> Vec<&'static str> {
+    let config = FinetuneConfig::default();
+    OBJECTIVES.entries().iter().filter(|entry| holds((entry.make)(&config).as_ref())).map(|entry| entry.name).collect()
 }
 
 /// How a method meets a divergence other than KL.
@@ -86,6 +106,11 @@ pub trait Objective: Send + Sync {
     /// States that a step of a path of its batch keeps; 0 where a path is forgotten once it is walked.
     fn kept_states(&self) -> usize {
         if self.needs() == Needs::Score { 3 } else { 0 }
+    }
+
+    /// Whether paths with more noise than the chain's will do ([`BalanceConfig::exploration`](super::BalanceConfig::exploration)).
+    fn explores(&self) -> bool {
+        false
     }
 
     /// The gradient of the step that `run` stands at.

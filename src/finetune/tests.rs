@@ -2,6 +2,7 @@
 
 mod adjoint;
 mod anchored;
+mod balance;
 mod estimators;
 mod fixture;
 mod gradient;
@@ -12,5 +13,6 @@ mod passes;
 mod paths;
 mod replayed;
 mod soft_q;
+mod tilt_matching;
 mod tokens;
 mod transfers;

@@ -27,6 +27,14 @@ pub enum ControlKind {
     WordTable,
 }
 
+impl ControlKind {
+    /// Whether its beliefs at all levels are those of one law of sequences, noised, where the prior's letters are independent.
+    #[must_use]
+    pub fn is_of_one_law(self) -> bool {
+        matches!(self, Self::ProductMixture | Self::WordTable)
+    }
+}
+
 registry! {
     /// The control networks by name.
     pub CONTROLS: ControlKind, "control", "controls";
@@ -177,6 +185,28 @@ impl<'a> TokenControl<'a> {
         Ok(Self { chain, network })
     }
 
+    /// Letter probabilities of the base, and tilted, (B, L, V).
+    fn tilt(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<(Tensor, Tensor)> {
+        let Some(belief) = &base.belief else {
+            return Err(Error::device("a token control needs the prior's token logits, and the chain has none"));
+        };
+        let probabilities = softmax(belief)?;
+        let tilted = match &self.network {
+            Network::WordTable(table) => table.forward(&probabilities)?,
+            Network::ProductMixture(mixture) => softmax(&(belief + mixture.forward(&probabilities)?)?)?,
+            Network::Held(network) => {
+                let change = match memory.change.take() {
+                    Some(held) => held,
+                    None => self.held(network, k, x, &probabilities)?,
+                };
+                let tilted = softmax(&(belief + &change)?)?;
+                memory.change = Some(change);
+                tilted
+            }
+        };
+        Ok((probabilities, tilted))
+    }
+
     /// A held network's change of the token logits, (B, L, V).
     fn held(&self, network: &Held, k: usize, x: &Tensor, probabilities: &Tensor) -> Result<Tensor> {
         let log_snr = self.chain.log_snrs()[k];
@@ -199,25 +229,13 @@ impl<'a> TokenControl<'a> {
 
 impl Control for TokenControl<'_> {
     fn control(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Tensor> {
-        let Some(belief) = &base.belief else {
-            return Err(Error::device("a token control needs the prior's token logits, and the chain has none"));
-        };
-        let probabilities = softmax(belief)?;
-        let tilted = match &self.network {
-            Network::WordTable(table) => table.forward(&probabilities)?,
-            Network::ProductMixture(mixture) => softmax(&(belief + mixture.forward(&probabilities)?)?)?,
-            Network::Held(network) => {
-                let change = match memory.change.take() {
-                    Some(held) => held,
-                    None => self.held(network, k, x, &probabilities)?,
-                };
-                let tilted = softmax(&(belief + &change)?)?;
-                memory.change = Some(change);
-                tilted
-            }
-        };
+        let (probabilities, tilted) = self.tilt(k, x, base, memory)?;
         let c = self.chain.coefficients(k);
         Ok((self.chain.prior().codec().relax(&(tilted - probabilities)?)? * (c.predict / c.std))?)
+    }
+
+    fn beliefs(&self, k: usize, x: &Tensor, base: &Move, memory: &mut Memory) -> Result<Option<Tensor>> {
+        Ok(Some(self.tilt(k, x, base, memory)?.1))
     }
 
     fn change(&self, steps: Range<usize>, x: &Tensor, base: &Move) -> Result<Option<Change>> {

@@ -67,6 +67,27 @@ impl Trace {
         steps: usize,
         draws: &[Draw],
     ) -> Result<Self> {
+        Self::explore(chain, behaviour, values, steps, draws, 1.0)
+    }
+
+    /// The same with the noise of every step `spread` times as large:
+    ///
+    /// ```text
+    /// x_{k+1} = m_k(x_k) + s_k z_k,   z_k = u_k(x_k) + spread ε_k
+    /// ```
+    /// The chain's own s_k stays what log-densities are of, base and control's alike: ℓ_k is exact at every spread, and only where the
+    /// states lie is the explorer's. It is no longer the density that the paths were drawn with, then.
+    ///
+    /// # Errors
+    /// When a tensor operation fails, or a reward cannot be read.
+    pub(super) fn explore(
+        chain: &dyn Chain,
+        behaviour: Option<&dyn Control>,
+        values: &dyn Valued,
+        steps: usize,
+        draws: &[Draw],
+        spread: f64,
+    ) -> Result<Self> {
         let mut noises = Noise::new(chain, draws);
         let mut x = chain.start(&noises.next(1)?.squeeze(0)?)?;
         let (mut kept, mut increments) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
@@ -77,6 +98,9 @@ impl Trace {
             for (index, k) in block.enumerate() {
                 let base = chain.advance(k, &x, &mut memory)?;
                 let mut innovation = noise.get(index)?;
+                if spread > 1.0 {
+                    innovation = (innovation * spread)?;
+                }
                 if let Some(control) = behaviour {
                     let u = control.control(k, &x, &base, &mut memory)?.detach();
                     innovation = (innovation + &u)?;

@@ -2,11 +2,11 @@
 
 use super::backprop::means;
 use super::divergence::DivergenceKind;
-use super::objective::{OBJECTIVES, Objective, Run, Update};
+use super::objective::{OBJECTIVES, Objective, Run, Update, objectives_that};
 use super::word_table::WordTable;
 use super::{
-    AdjointConfig, Anchor, BackProp, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse, GlimpseKind,
-    ReplayConfig, SoftQConfig, Terminal, TokenControl, Valued,
+    AdjointConfig, Anchor, BackProp, BalanceConfig, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse,
+    GlimpseKind, ReplayConfig, SoftQConfig, Terminal, TiltConfig, TokenControl, Valued,
 };
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
@@ -70,6 +70,12 @@ pub struct FinetuneConfig {
     /// How methods that learn from earlier paths keep them.
     #[serde(skip_serializing_if = "is_default")]
     pub replay: ReplayConfig,
+    /// How methods that balance paths learn log Z and explore.
+    #[serde(skip_serializing_if = "is_default")]
+    pub balance: BalanceConfig,
+    /// How ends of paths are tilted and noised anew.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tilt: TiltConfig,
     /// The control network.
     pub control: ControlConfig,
 }
@@ -103,6 +109,8 @@ impl Default for FinetuneConfig {
             soft_q: SoftQConfig::default(),
             adjoint: AdjointConfig::default(),
             replay: ReplayConfig::default(),
+            balance: BalanceConfig::default(),
+            tilt: TiltConfig::default(),
             control: ControlConfig::default(),
         }
     }
@@ -150,6 +158,14 @@ impl FinetuneConfig {
         self.soft_q.check()?;
         self.adjoint.check()?;
         self.replay.check()?;
+        self.balance.check()?;
+        self.tilt.check()?;
+        let (kept, staged) = (self.replay.capacity.unwrap_or(0), !self.tilt.recentred);
+        if kept > 0 && staged {
+            let message =
+                format!("`replay.capacity` is {kept} and `tilt.recentred` false: kept ends are of other laws");
+            return Err(Error::usage(message).hint("leave one of them out"));
+        }
         if self.lookahead == Some(0) {
             return Err(Error::usage("`lookahead` is 0; at least 1 step is needed"));
         }
@@ -244,9 +260,16 @@ impl<'a> Finetuning<'a> {
                 "objective `{}` learns from paths of its present control; a replay buffer holds older ones",
                 config.objective
             );
-            return Err(
-                Error::usage(message).hint("`sqdf`, `log-variance` and `weighted-likelihood` can learn from those")
+            let able = objectives_that(|objective| objective.replays()).join("`, `");
+            return Err(Error::usage(message).hint(format!("these can learn from those: `{able}`")));
+        }
+        if config.balance.exploration > 1.0 && !objective.explores() {
+            let message = format!(
+                "objective `{}` takes paths for draws of the chain's own noise, and explores none",
+                config.objective
             );
+            let able = objectives_that(|objective| objective.explores()).join("`, `");
+            return Err(Error::usage(message).hint(format!("these can: `{able}`")));
         }
         let device = chain.prior().device().clone();
         let params = Params::trainable(seed.child("weights"), chain.prior().codec().table().dtype(), &device);

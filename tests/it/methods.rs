@@ -120,3 +120,37 @@ fn soft_q_takes_its_guesses_and_its_buffer_from_the_command_line() {
         assert!(output.status.code() == Some(2) && text.contains(said), "{options}: {text}");
     }
 }
+
+#[test]
+fn methods_of_values_take_their_settings_from_the_command_line() {
+    let toy = toy();
+    let balance = "--reward model:r --objective trajectory-balance --alpha 0.5 --log-z-rate 0.5 --exploration 2 --replay 20 --out balanced";
+    assert!(tuned(&toy, balance)["certificate"]["gap"]["value"].is_f64());
+    let tilt = "--reward model:r --objective implicit-tilt-matching --alpha 0.5 --tilts 2 --noisings 3 --control mlp --out tilted";
+    assert!(tuned(&toy, tilt)["certificate"]["gap"]["value"].is_f64());
+    let read = |folder: &str| -> serde_json::Value {
+        let run = fs::read_to_string(toy.path(&format!("{folder}/run.json"))).unwrap();
+        serde_json::from_str::<serde_json::Value>(&run).unwrap()["config"]["plan"]["finetune"].clone()
+    };
+    assert_eq!(read("balanced")["balance"], serde_json::json!({ "log-z-rate": 0.5, "exploration": 2.0 }));
+    let expected = serde_json::json!({ "tilts": 2, "noisings": 3, "recentred": true, "baseline": 0.0 });
+    assert_eq!(read("tilted")["tilt"], expected);
+    let metrics = fs::read_to_string(toy.path("balanced/metrics.jsonl")).unwrap();
+    assert!(metrics.lines().all(|line| line.contains("\"log_z\"")), "{metrics}");
+    for (options, said) in [
+        ("--objective log-variance --log-z-rate 0.5", "objective `log-variance` does not read `log-z-rate`"),
+        (
+            "--objective weighted-likelihood --exploration 2",
+            "objective `weighted-likelihood` does not read `exploration`",
+        ),
+        ("--objective trajectory-balance --exploration 0.5", "`exploration` is 0.5"),
+        ("--objective trajectory-balance --tilts 2", "objective `trajectory-balance` does not read `tilts`"),
+        ("--objective trajectory-balance --eta 0", "`eta` is 0: a chain without noise has nothing to control"),
+        ("--objective trajectory-balance --eta 0.5", "at `eta` 0.5 the end remembers its start"),
+        ("--objective implicit-tilt-matching --staged-tilts --replay 9", "kept ends are of other laws"),
+    ] {
+        let output = toy.output(&format!("finetune --prior p {SHORT} --reward model:r {options} --out refused"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && text.contains(said), "{options}: {text}");
+    }
+}

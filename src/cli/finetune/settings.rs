@@ -1,6 +1,7 @@
 //! Arguments of `finetune`, and what they amount to.
 
 use super::adjoint::AdjointArgs;
+use super::balance::BalanceArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
@@ -115,6 +116,9 @@ pub(in crate::cli) struct Tuning {
     #[command(flatten)]
     #[serde(skip_serializing_if = "AdjointArgs::is_empty")]
     pub(in crate::cli) adjoint: AdjointArgs,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "BalanceArgs::is_empty")]
+    pub(in crate::cli) balance: BalanceArgs,
     /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) clip: Option<f64>,
@@ -248,6 +252,8 @@ impl Tuning {
         }
         self.soft_q.apply(&mut config)?;
         self.adjoint.apply(&mut config)?;
+
+        self.balance.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
         config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;

@@ -2,8 +2,11 @@
 
 use crate::cli::check::within;
 use crate::error::{Error, Result};
-use crate::finetune::{FinetuneConfig, GlimpseKind};
+use crate::finetune::{FinetuneConfig, GlimpseKind, objectives_that};
 use serde::{Deserialize, Serialize};
+
+/// The method that guesses.
+const SQDF: &str = "sqdf";
 
 /// How values on the way are guessed, and paths kept.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -23,8 +26,8 @@ pub(in crate::cli) struct SoftQArgs {
     /// Pairs of path and step that an optimiser step of `sqdf` learns from [default: as many as --paths]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) pairs: Option<usize>,
-    /// Paths that are kept to be learned from again, 0 for none: for `sqdf`, `log-variance` and `weighted-likelihood`
-    /// [default: 1024 for sqdf, else 0]
+    /// Paths that are kept to be learned from again, 0 for none: for `sqdf` and methods of values that hold for paths of any earlier
+    /// control, which others say [default: 1024 for sqdf, else 0]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) replay: Option<usize>,
     /// MiB that kept paths may take: fewer are kept where they would take more [default: 256]
@@ -58,13 +61,14 @@ impl SoftQArgs {
     /// # Errors
     /// When a value is out of range, or no command line can give what it asks for.
     pub(super) fn apply(&self, config: &mut FinetuneConfig) -> Result<()> {
-        let replays = ["sqdf", "log-variance", "weighted-likelihood"];
-        if !replays.contains(&config.objective.as_str()) && !self.is_empty() {
+        let replaying = objectives_that(|objective| objective.replays());
+        if !replaying.contains(&config.objective.as_str()) && !self.is_empty() {
             let message = format!("objective `{}` reads no setting of guesses or kept paths", config.objective);
+            let others: Vec<_> = replaying.into_iter().filter(|name| *name != SQDF).collect();
             return Err(Error::usage(message)
-                .hint("`--objective sqdf` does; `log-variance` and `weighted-likelihood` keep paths"));
+                .hint(format!("`--objective {SQDF}` does; these keep paths: `{}`", others.join("`, `"))));
         }
-        if config.objective != "sqdf" && self.guesses() {
+        if config.objective != SQDF && self.guesses() {
             let message = format!("objective `{}` guesses no ends of paths", config.objective);
             return Err(
                 Error::usage(message).hint("`--objective sqdf` reads `discount`, `glimpse`, `consistency` and `pairs`")

@@ -37,6 +37,10 @@ impl PathLoss for LogVariance {
     fn replays(&self) -> bool {
         true
     }
+
+    fn explores(&self) -> bool {
+        true
+    }
 }
 
 /// The weights of `Var[L_θ − target]`, and its value.

@@ -2,8 +2,10 @@
 
 use super::{Objective, Route, Run, Update};
 use crate::error::Result;
+use crate::finetune::Control;
 use crate::finetune::divergence::Divergence;
 use crate::finetune::replay::{Replay, ReplayConfig, Track};
+use crate::finetune::rollout::Draw;
 use crate::finetune::trace::Trace;
 use crate::nn::{Figures, Params, Tensors, over_shards};
 use crate::reward::Needs;
@@ -76,6 +78,15 @@ pub trait PathLoss: Send + Sync {
         1
     }
 
+    /// What the loss learns beside the control, from every batch before it is weighed.
+    ///
+    /// # Errors
+    /// When the batch carries no information.
+    fn learn(&mut self, ledger: &Ledger<'_>) -> Result<()> {
+        let _ = ledger;
+        Ok(())
+    }
+
     /// How it meets a divergence other than KL.
     fn route(&self) -> Route {
         Route::Surrogate
@@ -85,6 +96,28 @@ pub trait PathLoss: Send + Sync {
     /// it was drawn with.
     fn replays(&self) -> bool {
         false
+    }
+
+    /// Whether the paths' own law does not enter the loss at all, so that paths with more noise than the chain's will do.
+    fn explores(&self) -> bool {
+        false
+    }
+
+    /// What it has learned.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    fn state(&self) -> Result<Tensors> {
+        Ok(Tensors::default())
+    }
+
+    /// Takes over a [`state`](Self::state).
+    ///
+    /// # Errors
+    /// When a tensor has another shape.
+    fn restore(&mut self, state: &Tensors) -> Result<()> {
+        let _ = state;
+        Ok(())
     }
 }
 
@@ -101,6 +134,9 @@ pub struct PathObjective<L> {
     behaviour: Option<Tensors>,
     replay: Option<Replay>,
 }
+
+/// What the loss's own state is filed under.
+const LOSS: &str = "loss/";
 
 struct Kept {
     traces: Vec<Trace>,
@@ -127,9 +163,15 @@ impl<L: PathLoss> PathObjective<L> {
         let draws = run.draws(first);
         let traces = run.pool.map(draws.len(), |i| {
             let control = (run.control)(behaviour)?;
-            Trace::draw(run.chain, Some(control.as_ref()), run.values, run.steps, &draws[i..=i])
+            Self::walk(run, first, control.as_ref(), &draws[i..=i])
         })?;
         Ok(Kept::new(traces, None))
+    }
+
+    /// Paths of a control with the noise of optimiser step `step`.
+    fn walk(run: &Run<'_>, step: u64, control: &dyn Control, draws: &[Draw]) -> Result<Trace> {
+        let spread = run.config.balance.spread_at(step, run.config.steps);
+        Trace::explore(run.chain, Some(control), run.values, run.steps, draws, spread)
     }
 
     /// Puts fresh paths of the control as it stands into the buffer.
@@ -148,8 +190,7 @@ impl<L: PathLoss> PathObjective<L> {
             .collect();
         let tracks = run.pool.map(draws.len(), |i| {
             let control = (run.control)(&held)?;
-            let trace = Trace::draw(run.chain, Some(control.as_ref()), run.values, run.steps, &draws[i..=i])?;
-            trace.tracks(run.done(), true)
+            Self::walk(run, run.done(), control.as_ref(), &draws[i..=i])?.tracks(run.done(), true)
         })?;
         replay.push(tracks.into_iter().flatten().collect());
         Ok(())
@@ -234,6 +275,7 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             alpha: run.alpha,
             divergence,
         };
+        self.loss.learn(&ledger)?;
         let Weighed { weights, mut figures } = self.loss.weigh(&ledger)?;
         let n = kept.values.len() as f64;
         let known = (kept.values.iter().sum::<f64>() / n, ledger.drawn_ratio().sum() / n);
@@ -259,12 +301,23 @@ impl<L: PathLoss> Objective for PathObjective<L> {
         Ok(Update { sums, rows: Vec::new(), known: Some(known), figures })
     }
 
+    fn explores(&self) -> bool {
+        self.loss.explores()
+    }
+
     fn state(&self) -> Result<Tensors> {
-        self.replay.as_ref().map_or_else(|| Ok(self.behaviour.clone().unwrap_or_default()), Replay::state)
+        let kept =
+            self.replay.as_ref().map_or_else(|| Ok(self.behaviour.clone().unwrap_or_default()), Replay::state)?;
+        let learned = self.loss.state()?.into_iter().map(|(name, tensor)| (format!("{LOSS}{name}"), tensor));
+        Ok(kept.into_iter().chain(learned).collect())
     }
 
     fn restore(&mut self, state: Tensors) -> Result<()> {
         self.batch = None;
+        let (learned, state): (Tensors, Tensors) = state.into_iter().partition(|(name, _)| name.starts_with(LOSS));
+        let learned =
+            learned.into_iter().filter_map(|(name, tensor)| Some((name.strip_prefix(LOSS)?.to_owned(), tensor)));
+        self.loss.restore(&learned.collect())?;
         if let Some(replay) = &mut self.replay {
             return replay.restore(&state);
         }

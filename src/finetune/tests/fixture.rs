@@ -4,7 +4,7 @@ use crate::diffusion::{Chain, Memory, Move};
 use crate::error::Result;
 use crate::finetune::{
     Anchor, BackProp, Batch, Control, Estimator, FinetuneConfig, Glimpse, Objective, Problem, Rollout, Run, Terminal,
-    Undecoded,
+    Undecoded, Update,
 };
 use crate::nn::{AdamWConfig, Gradients, Init, Learner, Mlp, Params, Pool, sum_gradients};
 use crate::random::Seed;
@@ -200,6 +200,28 @@ impl<'a> Trial<'a> {
         control: &(impl Fn(&Params) -> Box<dyn Control> + Sync),
         seed: Seed,
     ) -> Gradients {
+        let update = self.update(objective, params, control, seed).unwrap();
+        sum_gradients(&update.sums, Pool::inline()).unwrap()
+    }
+
+    /// Why an objective cannot make a step.
+    pub(super) fn refusal(
+        &self,
+        objective: &mut dyn Objective,
+        params: &Params,
+        control: &(impl Fn(&Params) -> Box<dyn Control> + Sync),
+    ) -> String {
+        let refused = self.update(objective, params, control, Seed::root(0)).err();
+        refused.map(|error| error.message().to_owned()).unwrap_or_default()
+    }
+
+    fn update(
+        &self,
+        objective: &mut dyn Objective,
+        params: &Params,
+        control: &(impl Fn(&Params) -> Box<dyn Control> + Sync),
+        seed: Seed,
+    ) -> Result<Update> {
         let learner = Learner::new(params.clone(), AdamWConfig::default(), 0.5, 1).unwrap();
         let values = Undecoded(self.terminal);
         let control = |params: &Params| -> Result<Box<dyn Control>> { Ok(control(params)) };
@@ -219,7 +241,7 @@ impl<'a> Trial<'a> {
             method: BackProp { estimator: self.config.estimator, ..BackProp::default() },
             joined: false,
         };
-        sum_gradients(&objective.update(&run).unwrap().sums, Pool::inline()).unwrap()
+        objective.update(&run)
     }
 
     /// So many steps down the gradient at a constant rate, each on draws of its own.

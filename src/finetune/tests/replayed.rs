@@ -121,6 +121,17 @@ fn small(objective: &str, glimpse: &str, replay: ReplayConfig) -> FinetuneConfig
     }
 }
 
+fn exploring(mut config: FinetuneConfig) -> FinetuneConfig {
+    config.balance.exploration = 1.5;
+    config
+}
+
+fn staged(mut config: FinetuneConfig) -> FinetuneConfig {
+    // three tilts of three steps, and one batch of ends in the middle of each where reuse is 4
+    (config.tilt.recentred, config.tilt.tilts) = (false, 3);
+    config
+}
+
 #[test]
 fn every_kind_of_buffer_resumes_in_the_middle_with_the_same_bytes() {
     let chain = chain(DType::F32, 3);
@@ -143,6 +154,10 @@ fn every_kind_of_buffer_resumes_in_the_middle_with_the_same_bytes() {
         small("sqdf", "soft", keep(500, "recent", false)),
         small("log-variance", "tweedie", keep(40, "top", false)),
         small("weighted-likelihood", "tweedie", keep(60, "reward", true)),
+        exploring(small("trajectory-balance", "tweedie", keep(0, "random", false))),
+        exploring(small("trajectory-balance", "tweedie", keep(40, "recent", false))),
+        small("implicit-tilt-matching", "tweedie", keep(40, "reward", true)),
+        staged(small("implicit-tilt-matching", "tweedie", keep(0, "random", false))),
     ] {
         let mut whole = run(&chain, &terminal, &config, &one);
         (0..9).for_each(|_| drop(whole.step().unwrap()));
