@@ -1,6 +1,7 @@
 //! `seqtilt finetune`
 
 mod adjoint;
+mod auto;
 mod balance;
 mod initial;
 mod job;
@@ -22,8 +23,9 @@ use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
 use crate::finetune::OBJECTIVES;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
-use crate::reward::{Needs, Whole};
+use crate::reward::{Needs, Whole, enumerable};
 use crate::sequence::Alphabet;
+use auto::{AUTO, Choice, Situation};
 use std::sync::Arc;
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -32,10 +34,20 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let prior_name = required("finetune", "prior", args.prior.clone())?;
     let reward_name: OracleName = required("finetune", "reward", args.reward.clone())?.parse()?;
     let (prior, folder) = open_prior(&prior_name, &context.device()?)?;
-    let plan = args.tuning.plan(prior.config())?;
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let oracle = reward_name.open(&options)?;
     let info = oracle.info().clone();
+    let mut tuning = args.tuning.clone();
+    if tuning.objective.as_deref() == Some(AUTO) {
+        let situation = Situation {
+            has_gradient: args.missing.is_none() && reward_name.reward(&options).is_ok(),
+            enumerable: enumerable(prior.alphabet().len(), prior.config().length),
+        };
+        let choice = Choice::of(situation);
+        context.note(format!("objective `{}`: {}", choice.objective, choice.why));
+        tuning = choice.apply(&tuning);
+    }
+    let plan = tuning.plan(prior.config())?;
     fits("reward", &info, prior.config(), prior.alphabet())?;
     let missing = args.missing;
     if let Some(value) = missing.filter(|value| !value.is_finite()) {

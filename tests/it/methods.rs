@@ -154,3 +154,23 @@ fn methods_of_values_take_their_settings_from_the_command_line() {
         assert!(output.status.code() == Some(2) && text.contains(said), "{options}: {text}");
     }
 }
+
+#[test]
+fn the_method_that_is_left_open_is_chosen_by_what_the_reward_can_do_and_says_why() {
+    let toy = toy();
+    let run = |reward: &str, out: &str| {
+        let output = toy.succeed(&format!(
+            "finetune --prior p {SHORT} --reward {reward} --objective auto --alpha 0.5 --out {out} --json"
+        ));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (said["objective"].as_str().unwrap().to_owned(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (objective, why) = run("model:r", "slope");
+    assert!(objective == "control" && why.contains("objective `control`: the reward can be read"), "{objective} {why}");
+    let (objective, why) = run("table:t.csv --missing -1", "values");
+    assert!(why.contains(&format!("objective `{objective}`: the oracle answers values alone")), "{objective} {why}");
+    let needs =
+        (seqtilt::finetune::OBJECTIVES.get(&objective).unwrap().make)(&seqtilt::finetune::FinetuneConfig::default())
+            .needs();
+    assert_eq!(needs, seqtilt::reward::Needs::Score);
+}

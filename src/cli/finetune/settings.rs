@@ -1,6 +1,7 @@
 //! Arguments of `finetune`, and what they amount to.
 
 use super::adjoint::AdjointArgs;
+use super::auto::{AUTO, Choice, Situation};
 use super::balance::BalanceArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
@@ -68,7 +69,7 @@ pub(in crate::cli) struct Tuning {
     /// Price of a nat, in reward units [default: 0.1]
     #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, value_parser = one_price)]
     pub(in crate::cli) alpha: Option<f64>,
-    /// Method: one of `seqtilt list objectives` [default: control]
+    /// Method: one of `seqtilt list objectives`, or auto, which chooses by what the reward can do and says why [default: control]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) objective: Option<String>,
     /// What departure from the prior is measured by: one of `seqtilt list divergences` [default: kl]
@@ -212,6 +213,11 @@ impl Tuning {
     /// # Errors
     /// When a value is out of range.
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
+        if self.objective.as_deref() == Some(AUTO) {
+            // who asks an oracle of values alone has chosen before
+            let enumerable = enumerable(prior.letters.len(), prior.length);
+            return Choice::of(Situation { has_gradient: true, enumerable }).apply(self).plan(prior);
+        }
         let mut config = FinetuneConfig::default();
         one("objective", self.objective.as_deref(), "methods")?;
         one("divergence", self.divergence.as_deref(), "divergences")?;

@@ -18,7 +18,6 @@ macro_rules! published {
             "proposer = 'tilted'\n",
             "selection = 'sampled'\n",
             "keep-known = true\n",
-            "tuning.alpha = 0.02\n",
             "tuning.control = 'product-mixture'\n",
             "tuning.tuning-steps = 60\n",
             "tuning.certificate-paths = 2000\n",
@@ -40,7 +39,7 @@ registry! {
     "gp-ucb-shifts" => process!("proposer = 'gp-ucb'" "learner = { both-strands = true, shifts = 2, label-noise = 0.03 }"),
         "the floor with the kernel of `tilted`: what the kernel alone is worth";
     "guidance" => concat!("proposer = 'guided'\nsurrogate = 'bootstrap'\nacquisition = 'mean'\nselection = 'sampled'\n",
-            "keep-known = true\ntuning = { alpha = 0.02 }"),
+            "keep-known = true\ntuning = { alpha = 0.005 }"),
         "classifier guidance by the mean of a bootstrap ensemble, without training";
     "greedy" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'"),
         "back-propagation towards the mean of a bootstrap ensemble";
@@ -62,7 +61,7 @@ registry! {
     "sqdf-discounted" => published!("surrogate = 'bootstrap'" "acquisition = 'bootstrap-max'" "tuning.objective = 'sqdf'"
             "tuning.soft-q.discount = 0.9"),
         "`sqdf-bootstrap` with the discount of its authors, 0.9";
-    "ppo" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'" "tuning.objective = 'ppo'"),
+    "ppo" => published!("surrogate = 'bootstrap'" "acquisition = 'mean'" "tuning.objective = 'ppo'" "tuning.alpha = 0.005"),
         "proximal policy optimisation with a KL penalty towards the mean of a bootstrap ensemble";
     "non-adaptive" => concat!("proposer = 'non-adaptive'\nsurrogate = 'bootstrap'\nselection = 'sampled'\nkeep-known = true\n",
             "tuning = { alpha = 0.02, control = 'product-mixture', tuning-steps = 60, certificate-paths = 2000 }"),
