@@ -13,7 +13,7 @@ here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 
 case $proposer in
-tilted | prior | non-adaptive) prior="--prior tfbind8-prior" ;;
+tilted | guided | prior | non-adaptive) prior="--prior tfbind8-prior" ;;
 *) prior="" ;;
 esac
 # takes the place of the shell that runs it, so that what is killed is the program
