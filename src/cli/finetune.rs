@@ -23,7 +23,7 @@ use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
 use crate::finetune::OBJECTIVES;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
-use crate::reward::{Needs, Whole, enumerable};
+use crate::reward::{Needs, Whole};
 use crate::sequence::Alphabet;
 use auto::{AUTO, Choice, Situation};
 use std::sync::Arc;
@@ -39,11 +39,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let info = oracle.info().clone();
     let mut tuning = args.tuning.clone();
     if tuning.objective.as_deref() == Some(AUTO) {
-        let situation = Situation {
-            has_gradient: args.missing.is_none() && reward_name.reward(&options).is_ok(),
-            enumerable: enumerable(prior.alphabet().len(), prior.config().length),
-        };
-        let choice = Choice::of(situation);
+        let has_gradient = args.missing.is_none() && reward_name.reward(&options).is_ok();
+        let choice = Choice::of(Situation::new(prior.config(), has_gradient));
         context.note(format!("objective `{}`: {}", choice.objective, choice.why));
         tuning = choice.apply(&tuning);
     }

@@ -166,7 +166,10 @@ fn the_method_that_is_left_open_is_chosen_by_what_the_reward_can_do_and_says_why
         (said["objective"].as_str().unwrap().to_owned(), String::from_utf8(output.stderr).unwrap())
     };
     let (objective, why) = run("model:r", "slope");
-    assert!(objective == "control" && why.contains("objective `control`: the reward can be read"), "{objective} {why}");
+    assert!(
+        objective == "control" && why.contains("objective `control`: the reward has a gradient"),
+        "{objective} {why}"
+    );
     let (objective, why) = run("table:t.csv --missing -1", "values");
     assert!(why.contains(&format!("objective `{objective}`: the oracle answers values alone")), "{objective} {why}");
     let needs =

@@ -215,8 +215,7 @@ impl Tuning {
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
         if self.objective.as_deref() == Some(AUTO) {
             // who asks an oracle of values alone has chosen before
-            let enumerable = enumerable(prior.letters.len(), prior.length);
-            return Choice::of(Situation { has_gradient: true, enumerable }).apply(self).plan(prior);
+            return Choice::of(Situation::new(prior, true)).apply(self).plan(prior);
         }
         let mut config = FinetuneConfig::default();
         one("objective", self.objective.as_deref(), "methods")?;
