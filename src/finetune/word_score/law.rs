@@ -55,7 +55,7 @@ impl Half {
     /// Every word's sum or product, from `empty` on, of what its letters have of one row (L V).
     fn over_words(
         &self,
-        row: ArrayView1<'_, f64>,
+        row: &ArrayView1<'_, f64>,
         letters: usize,
         empty: f64,
         join: impl Fn(f64, f64) -> f64,
@@ -206,7 +206,7 @@ impl WordLaw {
     fn over_words(&self, half: usize, rows: &Array2<f64>, empty: f64, join: impl Fn(f64, f64) -> f64) -> Array2<f64> {
         let mut all = Array2::zeros((rows.nrows(), self.halves[half].words));
         for (row, mut out) in rows.rows().into_iter().zip(all.rows_mut()) {
-            let words = self.halves[half].over_words(row, self.points.nrows(), empty, &join);
+            let words = self.halves[half].over_words(&row, self.points.nrows(), empty, &join);
             out.iter_mut().zip(words).for_each(|(out, word)| *out = word);
         }
         all

@@ -23,7 +23,7 @@ fn law(cells: usize, seed: u64) -> Vec<f64> {
 fn halves_give_what_a_sum_over_all_words_gives() {
     // three points on a circle; an even and an odd length, and one without a second half
     let points = Array2::from_shape_fn((3, 2), |(v, d)| {
-        2.0_f64.sqrt() * (v as f64 * 2.0 + d as f64 * 1.570_796_326_794_896_6).cos()
+        2.0_f64.sqrt() * (v as f64 * 2.0 + d as f64 * std::f64::consts::FRAC_PI_2).cos()
     });
     for length in [1, 2, 3] {
         let cells = 3_usize.pow(length as u32);

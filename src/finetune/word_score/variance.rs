@@ -72,6 +72,21 @@ pub struct Window {
     pub recovered: Sampled,
 }
 
+impl Window {
+    /// Whether the sampled lean adjoints recover their mean, up to three standard errors that are not themselves a third of it. Where they
+    /// do not, paths too rare to be among the sampled carry the mean, and the square even more: the lean integral is then no estimate of
+    /// anything, and too small.
+    ///
+    /// ```text
+    /// E*[−ã_t | x_t] = ∇V(x_t),   E|ã|² ≥ |E ã|²/P(A) where paths outside A add nothing   (Cauchy–Schwarz)
+    /// ```
+    #[must_use]
+    pub fn lean_is_seen(&self) -> bool {
+        let Sampled { mean, error } = self.recovered;
+        (mean - 1.0).abs() < 3.0 * error && error < 1.0 / 3.0
+    }
+}
+
 /// Size and noise of all targets, from noise to a last state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WordVariance {
