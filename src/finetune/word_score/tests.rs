@@ -202,3 +202,14 @@ fn a_network_that_is_exact_has_exact_adjoints() {
         assert_eq!(lean.levels.len(), 8);
     }
 }
+
+#[test]
+fn norms_of_adjoints_are_of_paths_that_have_a_gradient() {
+    let growth = super::Growth::of(vec![f64::NAN, 3.0, 1.0, 2.0, f64::INFINITY], None);
+    assert_eq!((growth.median, growth.high, growth.max), (Some(2.0), Some(3.0), Some(3.0)));
+    let none = super::Growth::of(vec![f64::NAN], None);
+    // what is kept can be read again
+    let text = serde_json::to_string(&none).unwrap();
+    assert_eq!(serde_json::from_str::<super::Growth>(&text).unwrap(), none);
+    assert!(none.median.is_none());
+}

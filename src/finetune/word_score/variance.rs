@@ -31,15 +31,15 @@ pub struct WordLevel {
     pub curvature: Option<f64>,
 }
 
-/// Norms of lean adjoints in units of the gradient that they end in, `|ã_t|/|∇V(X_1)|`, over paths.
+/// Norms of lean adjoints in units of the gradient that they end in, `|ã_t|/|∇V(X_1)|`, over paths; nothing where all gradients are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
     /// The median.
-    pub median: f64,
+    pub median: Option<f64>,
     /// The 99.9 % quantile.
-    pub high: f64,
+    pub high: Option<f64>,
     /// The largest.
-    pub max: f64,
+    pub max: Option<f64>,
     /// The largest `|ã_t|/|ã_s|` in units of the bound `a/(a² + m b²)` relative to level s, where the base is log-concave from s on with a
     /// constant m that is known.
     pub of_bound: Option<f64>,
@@ -51,7 +51,7 @@ impl Growth {
         ratios.retain(|ratio| ratio.is_finite());
         ratios.sort_by(f64::total_cmp);
         let at = |share: f64| ratios.get((share * ratios.len() as f64) as usize).or(ratios.last()).copied();
-        let [median, high, max] = [0.5, 0.999, 1.0].map(|share| at(share).unwrap_or(f64::NAN));
+        let [median, high, max] = [0.5, 0.999, 1.0].map(at);
         Self { median, high, max, of_bound }
     }
 }

@@ -164,9 +164,9 @@ impl Measured {
                 if target == WordTarget::Lean {
                     let growth = &level.growth;
                     metrics.extend(finite([
-                        ("growth_median", growth.median),
-                        ("growth_high", growth.high),
-                        ("growth_max", growth.max),
+                        ("growth_median", growth.median.unwrap_or(f64::NAN)),
+                        ("growth_high", growth.high.unwrap_or(f64::NAN)),
+                        ("growth_max", growth.max.unwrap_or(f64::NAN)),
                         ("of_bound", growth.of_bound.unwrap_or(f64::NAN)),
                         ("curvature", level.curvature.unwrap_or(f64::NAN)),
                     ]));
@@ -188,9 +188,9 @@ impl Measured {
             row("chain", NETWORK, &[], metrics);
             for (log_snr, growth) in &network.levels {
                 let metrics = finite([
-                    ("growth_median", growth.median),
-                    ("growth_high", growth.high),
-                    ("growth_max", growth.max),
+                    ("growth_median", growth.median.unwrap_or(f64::NAN)),
+                    ("growth_high", growth.high.unwrap_or(f64::NAN)),
+                    ("growth_max", growth.max.unwrap_or(f64::NAN)),
                 ]);
                 row("chain-level", NETWORK, &[("log_snr", *log_snr)], metrics);
             }

@@ -92,10 +92,15 @@ fn by_price(measured: &[Measured]) -> Vec<Vec<&Measured>> {
     groups
 }
 
+/// A target's name, with a word where its numbers are no estimates.
+fn label(cell: &Measured, target: WordTarget) -> &'static str {
+    if target == WordTarget::Lean && !cell.lean_is_seen() { "lean, unseen" } else { target.name() }
+}
+
 fn rates(cell: &Measured) -> LinePlot {
     let series = WordTarget::ALL.into_iter().enumerate().map(|(which, target)| {
         let rate = |level: &WordLevel| level.variance[which].mean * level.weight / level.length;
-        Series::line(target.name(), cell.exact.levels.iter().map(|level| (level.relative, rate(level))))
+        Series::line(label(cell, target), cell.exact.levels.iter().map(|level| (level.relative, rate(level))))
     });
     LinePlot {
         title: format!("Cost of noise by level, alpha {}", cell.alpha),
@@ -121,7 +126,7 @@ fn pushed(cell: &Measured, to_noise: bool) -> LinePlot {
         } else {
             levels.iter().map(&mut add).filter(|(relative, _)| *relative > -MIDDLE).collect()
         };
-        Series::line(target.name(), points)
+        Series::line(label(cell, target), points)
     });
     let title = if to_noise { "from a level on, to log SNR 4" } else { "from noise to a level" };
     LinePlot {
@@ -136,13 +141,14 @@ fn pushed(cell: &Measured, to_noise: bool) -> LinePlot {
 
 fn moving(cells: &[&Measured]) -> LinePlot {
     let series = WordTarget::ALL.into_iter().map(|target| {
-        Series::line(target.name(), cells.iter().map(|cell| (cell.exact.end, cell.total(target)))).styled(Style::Marked)
+        let told = cells.iter().filter(|cell| target != WordTarget::Lean || cell.lean_is_seen());
+        Series::line(target.name(), told.map(|cell| (cell.exact.end, cell.total(target)))).styled(Style::Marked)
     });
     let control = cells.iter().filter_map(|cell| Some((cell.exact.end, cell.exact.whole()?.control.mean)));
     let entropy = cells.first().map(|cell| Rule { label: "entropy of the words".to_owned(), value: cell.entropy });
     LinePlot {
         title: format!("Cost of noise over all levels, alpha {}", cells.first().map_or(f64::NAN, |cell| cell.alpha)),
-        caption: "The control is the path KL of the optimum, for scale.".to_owned(),
+        caption: "The control is the path KL of the optimum, for scale. The lean target is shown where sampled paths recover its mean.".to_owned(),
         x: Axis::new("log SNR of the last state"),
         y: Axis::log("nats"),
         series: series.chain([Series::line("control", control).styled(Style::Dashed)]).collect(),
@@ -151,12 +157,13 @@ fn moving(cells: &[&Measured]) -> LinePlot {
 }
 
 fn growth(cell: &Measured) -> LinePlot {
-    let line = |name: &str, of: fn(&Growth) -> f64| {
-        Series::line(name, cell.exact.levels.iter().map(|level| (level.log_snr, of(&level.growth))))
+    let line = |name: &str, of: fn(&Growth) -> Option<f64>| {
+        let levels = cell.exact.levels.iter();
+        Series::line(name, levels.filter_map(|level| Some((level.log_snr, of(&level.growth)?))))
     };
-    let network = |name: &str, of: fn(&Growth) -> f64| {
+    let network = |name: &str, of: fn(&Growth) -> Option<f64>| {
         let levels = cell.network.iter().flat_map(|network| &network.levels);
-        Series::line(name, levels.map(|(log_snr, growth)| (*log_snr, of(growth)))).styled(Style::Dashed)
+        Series::line(name, levels.filter_map(|(log_snr, growth)| Some((*log_snr, of(growth)?)))).styled(Style::Dashed)
     };
     LinePlot {
         title: format!("Norms of lean adjoints, |ã|/|∇V|, alpha {}", cell.alpha),

@@ -4,7 +4,7 @@ use super::cell::{Measured, NETWORK};
 use super::claims::Claim;
 use crate::cli::bench::results::Results;
 use crate::cli::printer::columns;
-use crate::finetune::word_score::{Sampled, WordTarget};
+use crate::finetune::word_score::{Growth, Sampled, Window, WordTarget};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,7 +59,7 @@ pub(super) fn moved(cells: &[&Measured]) -> Vec<Vec<String>> {
         let numbers = cells.iter().map(|cell| cell.exact.whole().map_or("-".into(), |w| short(w.totals[which])));
         lines.push(std::iter::once(target.name().to_owned()).chain(numbers).collect());
     }
-    let whole = |of: fn(&crate::finetune::word_score::Window) -> Sampled| {
+    let whole = |of: fn(&Window) -> Sampled| {
         cells.iter().map(move |cell| cell.exact.whole().map_or("-".into(), |w| short(of(w)))).collect::<Vec<String>>()
     };
     let tail = [("KL of the states", whole(|w| w.control)), ("recovered by adjoints", whole(|w| w.recovered))];
@@ -83,9 +83,8 @@ impl fmt::Display for Report {
             writeln!(f, "{}", columns(&windows(own), "  "))?;
             writeln!(f, "over all levels:\n\n{}", columns(&moved(&cells), "  "))?;
             if let Some(network) = &own.network {
-                let largest = |of: fn(&(f64, crate::finetune::word_score::Growth)) -> f64| {
-                    network.levels.iter().map(of).fold(0.0, f64::max)
-                };
+                let largest =
+                    |of: fn(&(f64, Growth)) -> Option<f64>| network.levels.iter().filter_map(of).fold(0.0, f64::max);
                 writeln!(
                     f,
                     "{NETWORK}, on the chain's own steps: {} (exact: {}; its estimates alone are wrong by {});\n\
