@@ -24,7 +24,7 @@ pub(super) fn report(results: &Results, measured: &[Measured], claims: &[Claim])
             if target == WordTarget::Lean && !own.lean_is_seen() {
                 report.answer.main_warning = Some(format!(
                     "Letters are read where the posterior has collapsed: {} sampled adjoints recover {:.1} % of their mean, so the lean \
-                     curves are far too small there.",
+                     curves are no estimates there.",
                     own.exact.paths,
                     100.0 * own.exact.whole().map_or(f64::NAN, |whole| whole.recovered.mean)
                 ));

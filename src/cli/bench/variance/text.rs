@@ -103,7 +103,7 @@ impl fmt::Display for Report {
                 writeln!(
                     f,
                     "  last state at {}: {} sampled adjoints recover {:.1} % of the mean that they must have. Paths too rare to be among them\n  \
-                     carry the rest, and the lean numbers are far too small",
+                     carry the rest, and the lean numbers are no estimates",
                     cell.exact.end,
                     cell.exact.paths,
                     100.0 * recovered
