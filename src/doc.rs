@@ -22,6 +22,13 @@ pub mod engine_log {}
 #[doc = include_str!("doc/online-log.md")]
 pub mod online_log {}
 
+#[doc = include_str!("doc/variance.md")]
+///
+/// <div>
+#[doc = include_str!("doc/variance.svg")]
+/// </div>
+pub mod variance {}
+
 #[doc = include_str!("doc/changelog.md")]
 pub mod changelog {}
 

@@ -7,6 +7,7 @@
 pub mod analytic;
 pub mod divergence;
 pub mod initial;
+pub mod word_score;
 
 mod adjoint;
 mod anchored;

@@ -13,6 +13,7 @@ mod rows;
 mod source;
 #[cfg(test)]
 mod toy;
+mod variance;
 
 pub(super) use folder::is_benchmark;
 pub(super) use online::METHODS;
@@ -33,7 +34,9 @@ Examples:
   seqtilt bench tfbind8-online --out online
                                         rounds of 128 labels from a poor start, method beside method
   seqtilt bench online-finetune --out finetuned
-                                        ways of fine-tuning one prior in rounds, over prices";
+                                        ways of fine-tuning one prior in rounds, over prices
+  seqtilt bench variance --out variance
+                                        what the noise of regression targets costs, by exact scores";
 
 /// Measure methods on problems whose answer is known
 #[derive(Debug, clap::Args)]
@@ -57,6 +60,7 @@ enum Bench {
     /// Online fine-tuning of one prior: methods and prices side by side
     #[command(name = "online-finetune")]
     OnlineFinetune(Box<online::Args>),
+    Variance(Box<variance::Args>),
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -68,5 +72,6 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         Bench::Offline(args) => offline::run(*args, context),
         Bench::Online(args) => online::run(&online::TFBIND8, *args, context),
         Bench::OnlineFinetune(args) => online::run(&online::FINETUNE, *args, context),
+        Bench::Variance(args) => variance::run(*args, context),
     }
 }
