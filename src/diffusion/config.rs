@@ -126,8 +126,11 @@ impl PriorConfig {
             }
         }
         if self.is_uniform() && self.embedding != Embedding::Simplex {
-            let message = "`denoiser.layers` is 0, which is independent uniform letters, whose `embedding` is `simplex`";
-            return Err(Error::usage(message).hint("name such a prior `uniform:ALPHABET:LENGTH`, or use 1 layer or more"));
+            let message =
+                "`denoiser.layers` is 0, which is independent uniform letters, whose `embedding` is `simplex`";
+            return Err(
+                Error::usage(message).hint("name such a prior `uniform:ALPHABET:LENGTH`, or use 1 layer or more")
+            );
         }
         if !d.dim.is_multiple_of(d.heads) {
             return Err(Error::usage(format!(

@@ -31,8 +31,8 @@ mod spatial;
 mod training;
 
 pub use adjoint::{
-    Alignment, Matched, Matching, MatchingConfig, MatchingTraining, QuantileClip, Subset, additive, lean_adjoints,
-    lean_multiplier,
+    Alignment, EnergyReward, Matched, Matching, MatchingConfig, MatchingTraining, QuantileClip, Reference,
+    SamplingConfig, SamplingTraining, Subset, additive, lean_adjoints, lean_multiplier,
 };
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};

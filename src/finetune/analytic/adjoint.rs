@@ -5,15 +5,21 @@
 
 mod clipping;
 mod config;
+mod energy;
 mod lean;
 mod matching;
+mod reference;
+mod sampling;
 mod subset;
 mod training;
 
 pub use clipping::QuantileClip;
 pub use config::{Alignment, MatchingConfig};
+pub use energy::EnergyReward;
 pub use lean::{additive, lean_adjoints, lean_multiplier};
 pub use matching::{Matched, Matching};
+pub use reference::Reference;
+pub use sampling::{SamplingConfig, SamplingTraining};
 pub use subset::Subset;
 pub use training::MatchingTraining;
 
