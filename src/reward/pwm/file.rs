@@ -285,7 +285,7 @@ mod tests {
             (meme.to_owned(), ":3: ", "0 rows"),
             ("MEME version 5\nALPHABET \"DNA\" DNA-LIKE\n".to_owned(), ":2:1: ", "by symbols"),
             (
-                format!("MEME version 4\nBackground letter frequencies\nA 0.5 C 0.5\nMOTIF m\n"),
+                "MEME version 4\nBackground letter frequencies\nA 0.5 C 0.5\nMOTIF m\n".to_owned(),
                 ":3: ",
                 "each of `ACGT`",
             ),

@@ -128,8 +128,9 @@ impl fmt::Display for Outcome {
         f.write_str(columns(&rows, "").trim_end())?;
         if share < FEW {
             f.write_str(
-                "\nwarning: few samples carry the weight, so that log Z may be too low; train longer with --tuning-steps, or \
-                 raise --temperature",
+                "\nwarning: few samples carry the weight, so that log Z may be too low; take more --steps or \
+                 --tuning-steps, raise --temperature, or draw without training: \
+                 seqtilt steer --prior uniform:ALPHABET:LENGTH --method guidance",
             )?;
         }
         Ok(())

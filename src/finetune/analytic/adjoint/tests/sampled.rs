@@ -14,7 +14,7 @@ fn from_nothing(fixture: Fixture, steps: usize) -> (MixtureChain, EnergyReward) 
     (chain, EnergyReward { mixture: target.base, tilt, reference })
 }
 
-fn finished<'a>(mut run: SamplingTraining<'a>) -> SamplingTraining<'a> {
+fn finished(mut run: SamplingTraining<'_>) -> SamplingTraining<'_> {
     while run.done() < run.total() {
         run.step().unwrap();
     }
