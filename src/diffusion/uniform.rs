@@ -37,7 +37,7 @@ impl PriorConfig {
     /// ```
     /// use seqtilt::diffusion::{Prior, PriorConfig, elbo};
     /// use seqtilt::nn::{Params, Pool, Tensors};
-    /// use seqtilt::random::Seed;
+    /// use seqtilt::Seed;
     /// use seqtilt::sequence::{Alphabet, Sequence};
     /// let dna = Alphabet::dna();
     /// let prior = Prior::new(&PriorConfig::uniform(&dna, 3), &Params::frozen(Tensors::new(), &candle_core::Device::Cpu))?;
