@@ -19,6 +19,7 @@ mod prior;
 mod sample;
 mod schedule;
 mod solver;
+mod uniform;
 mod warp;
 
 pub use chain::{Chain, Change, DiffusionChain, Leap, Memory, Move};
@@ -38,6 +39,7 @@ pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
 pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
+pub use uniform::{Uniform, uniform_prior};
 pub use warp::Warp;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod cache;
 mod conformance;
+mod formula;
 mod info;
 mod kind;
 mod metered;
@@ -15,6 +16,7 @@ mod table;
 
 pub use cache::Cache;
 pub use conformance::{Check, conformance};
+pub use formula::Formula;
 pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
 pub use metered::{Metered, Usage};

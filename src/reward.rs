@@ -1,13 +1,15 @@
 //! Differentiable reward models.
 //!
-//! A reward is a table that is complete ([`Multilinear`]) or an [`Ensemble`] of networks trained on measured sequences
-//! by a [`Trainer`]. A search climbs the [`Acquisition`] of a [`Surrogate`] that learns from what was [`Measured`].
+//! A reward is a table that is complete ([`Multilinear`]), a formula ([`Potts`], [`Pwm`]) or an [`Ensemble`] of networks trained on
+//! measured sequences by a [`Trainer`]. A search climbs the [`Acquisition`] of a [`Surrogate`] that learns from what was [`Measured`].
 
 mod acquisition;
 mod ensemble;
 mod measured;
 mod member;
 mod multilinear;
+mod potts;
+mod pwm;
 mod relaxed;
 mod report;
 mod score;
@@ -21,6 +23,9 @@ pub use ensemble::{Ensemble, EnsembleConfig, KIND, Posterior, Prediction, Standa
 pub use measured::{Label, Measured};
 pub use member::{Architecture, CnnConfig, Domain, Member, Pooling, ResidualConfig};
 pub use multilinear::{Multilinear, enumerable};
+pub use potts::Potts;
+pub(crate) use pwm::LONGEST;
+pub use pwm::{Motif, Pwm, SITES, Sites};
 pub use relaxed::one_hot;
 pub use report::{AtDistance, HeldOut, held_out};
 pub use score::{Needs, Score, Vertices};
@@ -66,6 +71,16 @@ pub trait Reward: Send + Sync {
 
     /// Rewards of all V^L sequences, the first position most significant, where this reward is a table of them.
     fn words(&self) -> Option<&[f64]> {
+        None
+    }
+
+    /// The log of the partition function over all sequences of `length` letters, where it is known exactly:
+    ///
+    /// ```text
+    /// log Z(T) = log Σ_x exp(r(x)/T)
+    /// ```
+    fn log_partition(&self, length: usize, temperature: f64) -> Option<f64> {
+        let _ = (length, temperature);
         None
     }
 

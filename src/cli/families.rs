@@ -13,7 +13,7 @@ use crate::finetune::{CONTROLS, GLIMPSES, OBJECTIVES, REPLAY_RULES};
 use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
 use crate::oracle::ORACLES;
 use crate::registry::Family;
-use crate::reward::SURROGATES;
+use crate::reward::{SITES, SURROGATES};
 use crate::sequence::Alphabet;
 use crate::store::embedded;
 
@@ -47,6 +47,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&GUIDES),
         of(&INITIAL_ROUTES),
         of(&ORACLES),
+        of(&SITES),
         of(&PROPOSERS),
         of(&SEARCHES),
         of(&SELECTIONS),

@@ -1,5 +1,7 @@
 //! `seqtilt sample`
 
+mod energy;
+
 use super::check::within;
 use super::context::Context;
 use super::printer;
@@ -11,6 +13,7 @@ use crate::finetune::roll_out;
 use crate::sequence::{Alphabet, Sequence};
 use crate::store::write_atomic;
 use candle_core::Tensor;
+use energy::{Asked, EnergyArgs};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -23,12 +26,15 @@ Examples:
   seqtilt sample --prior prior --eta 0 --solver heun --steps 20
                                     the probability-flow ODE, second order
   seqtilt sample --consistency fast --steps 2
-                                    two calls of a distilled model";
+                                    two calls of a distilled model
+  seqtilt sample --energy potts:model.csv --temperature 0.5 --count 1000 --out drawn
+                                    a density given by its score, without data
+  seqtilt sample --energy pwm:motif.meme --length 20 --out sites";
 
 /// Calls of a consistency model at most: more would not make it better than the walk.
 const MOST_CALLS: usize = 16;
 
-/// Draw sequences from a prior or a fine-tuned sampler
+/// Draw sequences from a prior, a fine-tuned sampler, or an unnormalised density
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -42,11 +48,12 @@ pub(super) struct Args {
     /// Folder that `finetune` wrote
     #[arg(long, value_name = "FOLDER")]
     control: Option<PathBuf>,
-    /// Sequences to draw [default: 100]
+    /// Sequences to draw [default: 100; 1000 with --energy]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
-    /// File to write, .csv or .fasta [default: FASTA on standard output]
-    #[arg(long, value_name = "FILE")]
+    /// File to write, .csv or .fasta [default: FASTA on standard output]; with --energy the folder of its run, where the same command
+    /// goes on after an interruption
+    #[arg(long, value_name = "FILE|FOLDER")]
     out: Option<PathBuf>,
     /// Share of noise: 1 the reverse SDE, 0 the probability-flow ODE; priors only [default: 1]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
@@ -63,6 +70,9 @@ pub(super) struct Args {
     /// How letters are read off: hard or draw [default: hard]
     #[arg(long, value_name = "NAME")]
     decode: Option<String>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "EnergyArgs::is_empty")]
+    density: EnergyArgs,
 }
 
 /// One drawn sequence.
@@ -76,6 +86,9 @@ struct Drawn {
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["sample"], args)?;
+    if !args.density.is_empty() {
+        return density(&args, context);
+    }
     let count = within("count", args.count.unwrap_or(100), 1..=100_000_000)?;
     let pool = context.pool()?;
     let seed = context.seed().child("sample");
@@ -129,11 +142,30 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             (chain.prior().alphabet().clone(), rows)
         }
         _ => {
-            return Err(Error::usage("`sample` needs `--prior`, `--consistency` or `--control`")
+            return Err(Error::usage("`sample` needs `--prior`, `--consistency`, `--control` or `--energy`")
                 .hint("for example: seqtilt sample --prior tfbind8-prior --count 10"));
         }
     };
     write(&args, drawn, &alphabet, context)
+}
+
+/// From an energy: there is no prior, and the chain is the one that is trained.
+fn density(args: &Args, context: &Context) -> Result<()> {
+    let unread = [
+        ("prior", args.prior.is_some()),
+        ("consistency", args.consistency.is_some()),
+        ("control", args.control.is_some()),
+        ("eta", args.eta.is_some()),
+        ("solver", args.solver.is_some()),
+        ("grid", args.grid.is_some()),
+        ("decode", args.decode.is_some()),
+    ];
+    if let Some((key, _)) = unread.iter().find(|(_, given)| *given) {
+        let error = Error::usage(format!("`{key}` is not read with `--energy` and its settings"));
+        return Err(error.hint("leave one of them out"));
+    }
+    let count = within("count", args.count.unwrap_or(1000), 2..=100_000_000)?;
+    energy::run(&args.density, &Asked { count, out: args.out.as_deref(), steps: args.steps }, context)
 }
 
 fn write(args: &Args, drawn: Vec<(Sequence, Option<f64>)>, alphabet: &Alphabet, context: &Context) -> Result<()> {

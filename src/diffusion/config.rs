@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct DenoiserConfig {
     /// Width of a token's features.
     pub dim: usize,
-    /// Transformer blocks.
+    /// Transformer blocks; 0 is no network at all: letters are independent and uniform ([`PriorConfig::uniform`]).
     pub layers: usize,
     /// Attention heads; divides `dim`.
     pub heads: usize,
@@ -113,17 +113,24 @@ impl PriorConfig {
     /// When one is out of range; the message names it and what is accepted.
     pub fn check(&self) -> Result<()> {
         let d = &self.denoiser;
-        for (name, value, last) in [
-            ("length", self.length, 4096),
-            ("embedding-dim", self.embedding_dim, 512),
-            ("denoiser.dim", d.dim, 4096),
-            ("denoiser.layers", d.layers, 64),
-            ("denoiser.heads", d.heads, 64),
-            ("steps", self.steps, 100_000),
+        for (name, value, first, last) in [
+            ("length", self.length, 1, 4096),
+            ("embedding-dim", self.embedding_dim, 1, 512),
+            ("denoiser.dim", d.dim, 1, 4096),
+            ("denoiser.layers", d.layers, 0, 64),
+            ("denoiser.heads", d.heads, 1, 64),
+            ("steps", self.steps, 1, 100_000),
         ] {
-            if value == 0 || value > last {
-                return Err(Error::usage(format!("`{name}` is {value}; 1 to {last} is accepted")));
+            if value < first || value > last {
+                return Err(Error::usage(format!("`{name}` is {value}; {first} to {last} is accepted")));
             }
+        }
+        if self.is_uniform() && self.embedding != Embedding::Simplex {
+            let message =
+                "`denoiser.layers` is 0, which is independent uniform letters, whose `embedding` is `simplex`";
+            return Err(
+                Error::usage(message).hint("name such a prior `uniform:ALPHABET:LENGTH`, or use 1 layer or more")
+            );
         }
         if !d.dim.is_multiple_of(d.heads) {
             return Err(Error::usage(format!(

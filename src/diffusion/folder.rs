@@ -1,6 +1,6 @@
 //! Priors in model folders.
 
-use super::{Prior, PriorConfig};
+use super::{Prior, PriorConfig, uniform};
 use crate::error::Result;
 use crate::nn::{Params, Tensors};
 use crate::sequence::LetterTokenizer;
@@ -29,12 +29,13 @@ pub fn prior_of(folder: &ModelFolder, device: &Device) -> Result<Prior> {
     Prior::new(&config, &Params::frozen(weights.collect::<Result<_>>()?, device))
 }
 
-/// The prior at a path, or the built-in one with that name, and its folder.
+/// The prior at a path, or the built-in one with that name, and its folder; `uniform:ALPHABET:LENGTH` is
+/// [independent uniform letters](PriorConfig::uniform).
 ///
 /// # Errors
-/// As [`open_model`].
+/// As [`open_model`], and when a uniform prior has no such alphabet or length.
 pub fn open_prior(name: &str, device: &Device) -> Result<(Prior, ModelFolder)> {
-    let folder = open_model(name, PRIOR)?;
+    let folder = uniform::uniform_folder(name).unwrap_or_else(|| open_model(name, PRIOR))?;
     Ok((prior_of(&folder, device)?, folder))
 }
 

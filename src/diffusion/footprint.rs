@@ -7,6 +7,9 @@ impl DenoiserConfig {
     /// Numbers that a forward pass keeps of one sequence for the way back, and that are in use on that way.
     #[must_use]
     pub fn activations(&self, length: usize, embedding: usize, letters: usize, recompute: bool) -> u64 {
+        if self.layers == 0 {
+            return (length * 6 * letters) as u64;
+        }
         let blocks = self.layers * Block::activations(self.dim, self.heads, length, recompute);
         // the input twice, its map, positions, the last norm, logits and probabilities; gradients of the same
         let ends = length * (2 * (embedding + letters) + 6 * self.dim + 6 * letters);
@@ -17,6 +20,9 @@ impl DenoiserConfig {
     /// Weights of a denoiser.
     #[must_use]
     pub fn weights(&self, length: usize, embedding: usize, letters: usize) -> u64 {
+        if self.layers == 0 {
+            return 0;
+        }
         let dim = self.dim as u64;
         let ends = (embedding + letters + length + letters + 5) as u64 * dim + letters as u64;
         // the embedding of time maps an even number of sinusoids

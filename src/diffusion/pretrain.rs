@@ -64,6 +64,10 @@ impl<'a> Pretraining<'a> {
     ) -> Result<Self> {
         shape.check()?;
         config.check()?;
+        if shape.is_uniform() {
+            return Err(Error::usage("`denoiser.layers` is 0: there is nothing to train; 1 to 64 is accepted")
+                .hint("independent uniform letters are the prior `uniform:ALPHABET:LENGTH`"));
+        }
         if data.is_empty() {
             return Err(Error::data("no sequences to train on; at least one is needed"));
         }

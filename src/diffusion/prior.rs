@@ -1,6 +1,6 @@
 //! The prior as one object.
 
-use super::{Codec, Denoiser, PriorConfig, Scales, Transformer};
+use super::{Codec, Denoiser, PriorConfig, Scales, Transformer, Uniform};
 use crate::error::Result;
 use crate::nn::{Params, softmax};
 use crate::sequence::Alphabet;
@@ -31,9 +31,13 @@ impl Prior {
         let alphabet = config.alphabet()?;
         let (v, d) = (alphabet.len(), config.embedding_dim);
         let codec = Codec::new(params, config.embedding, v, d)?;
-        let denoiser = Transformer::new(&params.child("denoiser"), &config.denoiser, config.length, d, v)?;
+        let denoiser: Box<dyn Denoiser> = if config.is_uniform() {
+            Box::new(Uniform)
+        } else {
+            Box::new(Transformer::new(&params.child("denoiser"), &config.denoiser, config.length, d, v)?)
+        };
         let device = params.device().clone();
-        Ok(Self { config: config.clone(), alphabet, codec, denoiser: Box::new(denoiser), device })
+        Ok(Self { config: config.clone(), alphabet, codec, denoiser, device })
     }
 
     /// With a denoiser of the caller's own, for instance an exact one.

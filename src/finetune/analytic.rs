@@ -38,7 +38,8 @@ mod tilted_path;
 mod training;
 
 pub use adjoint::{
-    Matched, Matching, MatchingConfig, MatchingTraining, Subset, additive, lean_adjoints, lean_multiplier,
+    EnergyReward, Matched, Matching, MatchingConfig, MatchingTraining, Reference, SamplingConfig, SamplingTraining,
+    Subset, additive, lean_adjoints, lean_multiplier,
 };
 pub use affine::{Affine, Gain};
 pub use chain::{LinearChain, LinearStep};

@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, noisy};
+use super::{Model, Oracle, Table, formula, noisy};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -38,6 +38,10 @@ registry! {
         "exact look-up in a table of measured sequences: a file, or the name of a data set";
     "model" => OracleKind { argument: "DIR", oracle: model, reward: model_reward },
         "mean and spread of a reward trained by `oracle train`, or of a built-in one by name";
+    "potts" => OracleKind { argument: "FILE", oracle: formula::potts, reward: formula::potts_reward },
+        "fields and pair couplings, the negative of an energy: CSV with columns i,a,j,b,value";
+    "pwm" => OracleKind { argument: "FILE", oracle: formula::pwm, reward: formula::pwm_reward },
+        "log-odds of a motif's sites, MEME or JASPAR format; pwm:sites=best,strands=both,motif=NAME:FILE for other rules";
     "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
         "another oracle with Gaussian noise and evaluations that fail";
 }
@@ -49,7 +53,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `noisy`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `noisy`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -194,7 +198,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");

@@ -92,6 +92,26 @@ fn adjoint_matching_has_rows_beside_exact_answers() {
 }
 
 #[test]
+fn adjoint_sampling_has_the_normaliser_of_the_density() {
+    let methods = ["--fixtures", "a,c", "--methods", "adjoint-sampling", "--seeds", "1", "--width", "4"];
+    let small = ["--steps", "6", "--updates", "5", "--batch", "32", "--samples", "2000"];
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let run = command.args(["bench", "analytic", "--json"]).args(small).args(methods).assert().success();
+    let rows: Vec<Value> = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let metric = |name: &str| row["metrics"][name].as_f64().unwrap();
+        let (log_z, se) = (metric("measured_log_z_tuned"), metric("measured_log_z_tuned_se"));
+        // unbiased for Z however short the training: four standard errors
+        assert!(((log_z - metric("continuous_optimum_log_z_tuned")) / se).abs() < 4.0, "{row:#}");
+        assert!(metric("control_objective") < metric("chain_optimum_objective"));
+    }
+    let mut command = Command::cargo_bin("seqtilt").unwrap();
+    let run = command.args(["bench", "analytic", "--methods", "adjoint-sampling"]).assert().code(2);
+    assert!(String::from_utf8_lossy(&run.get_output().stderr).contains("takes a density"));
+}
+
+#[test]
 fn an_unknown_problem_or_method_is_a_usage_error() {
     for (flag, said) in [("--fixtures", "unknown fixture `d`"), ("--methods", "unknown initial route `d`")] {
         let mut command = Command::cargo_bin("seqtilt").unwrap();

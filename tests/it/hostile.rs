@@ -125,7 +125,7 @@ fn bad_settings() {
             ("design t.csv --out x --prior none", 2, &["unknown model `none`"]),
             ("design t.csv --out x --judge tabel:t.csv", 2, &["unknown oracle kind `tabel`", "did you mean `table`?"]),
             ("design --out x", 2, &["`design` needs a table, or all of", "hint: for example: "]),
-            ("sample", 2, &["`sample` needs `--prior`, `--consistency` or `--control`", "hint: "]),
+            ("sample", 2, &["`sample` needs `--prior`, `--consistency`, `--control` or `--energy`", "hint: "]),
             ("evaluate t.csv --threshold 1", 2, &["`--threshold` is about scores", "hint: name one with --oracle"]),
         ],
     );

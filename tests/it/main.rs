@@ -7,6 +7,7 @@ mod cli;
 mod control;
 mod data;
 mod distil;
+mod energy;
 mod hostile;
 mod initial_law;
 mod methods;

@@ -4,6 +4,7 @@ mod learned;
 mod linear;
 mod matched;
 mod measured;
+mod sampled;
 
 use super::rows::{Row, Rows};
 use crate::cli::check::{positive, within};
@@ -18,6 +19,7 @@ use crate::random::Seed;
 use learned::{Cell, Problem};
 use matched::{METHOD, Matched};
 use measured::Metrics;
+use sampled::Sampled;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -33,6 +35,8 @@ Examples:
                                                 every problem by every way to the initial law
   seqtilt bench analytic --fixtures a,b,c --methods adjoint-matching --steps 50 --updates 800
                                                 regression on lean adjoints, memoryless
+  seqtilt bench analytic --fixtures c --methods adjoint-sampling --updates 800
+                                                the tilted law from its energy alone
   seqtilt bench analytic --steps 200 --seeds 1  a finer chain
   seqtilt bench analytic --out rows.jsonl       run it again to go on where it stopped
   seqtilt bench analytic --json                 every number by its full name";
@@ -42,7 +46,8 @@ Examples:
 /// Of four methods, `joint` learns the law of the initial state and the control behind it at once, and reaches the tilted law;
 /// `staged-v1` and `staged-v2` learn them one after the other, from the value of initial states on base paths or on controlled
 /// ones; `frozen` leaves the initial law as it is, and stays biased by an amount that is known. A fifth, `adjoint-matching`, is a
-/// regression on lean adjoints, on a base with memoryless noise (for `lq`, with the walk to the initial law in front).
+/// regression on lean adjoints, on a base with memoryless noise (for `lq`, with the walk to the initial law in front). A sixth,
+/// `adjoint-sampling`, knows of the tilted law its unnormalised density alone, and learns it from a wide Gaussian (not for `lq`).
 /// Problems: `lq`, linear drift and quadratic reward; `a` and `b`, one Gaussian with a linear and a quadratic reward; `c`, two
 /// Gaussians. Every number measured on sampled paths is shown with its standard error beside the exact one of the trained control, of the chain's best control, and
 /// of continuous time.
@@ -53,7 +58,7 @@ pub(super) struct Args {
     /// Problems: lq, a, b, c, or all [default: lq]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     fixtures: Option<Vec<String>>,
-    /// Methods: joint, frozen, staged-v1, staged-v2, adjoint-matching, or all [default: joint,frozen]
+    /// Methods: joint, frozen, staged-v1, staged-v2, adjoint-matching, adjoint-sampling, or all of them but the last [default: joint,frozen]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Number of seeds, from --seed on [default: 3]
@@ -107,6 +112,12 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 let matched = Matched::new(&problem, config, width, samples);
                 let measure = |seed| matched.measure(seed, &pool, context);
                 add(&mut rows, &mut shown, &method, seeds_of(context, seeds), &matched.parameters(), measure)?;
+                continue;
+            }
+            if method == sampled::METHOD {
+                let sampled = Sampled::new(&problem, config, width, samples);
+                let measure = |seed| sampled.measure(seed, &pool, context);
+                add(&mut rows, &mut shown, &method, seeds_of(context, seeds), &sampled.parameters(), measure)?;
                 continue;
             }
             let route = INITIAL_ROUTES.get(&method)?.make;
@@ -199,10 +210,11 @@ fn methods(args: &Args) -> Result<Vec<String>> {
         if name == "all" {
             methods.extend(INITIAL_ROUTES.entries().iter().map(|entry| entry.name.to_owned()));
             methods.push(METHOD.to_owned());
-        } else if name == METHOD {
+        } else if name == METHOD || name == sampled::METHOD {
             methods.push(name);
         } else {
-            let hint = |error: Error| error.hint(format!("`{METHOD}` and `all` are methods too"));
+            let hint =
+                |error: Error| error.hint(format!("`{METHOD}`, `{}` and `all` are methods too", sampled::METHOD));
             methods.push(INITIAL_ROUTES.get(&name).map_err(hint)?.name.to_owned());
         }
     }
@@ -259,6 +271,22 @@ impl fmt::Display for Report {
                     format!("{:.4}", at("control")),
                     format!("{:.4}", at("chain_optimum")),
                     format!("{:.4}", at("continuous_optimum")),
+                ]);
+            }
+            if let (Some(exact), Some(got), Some(se)) = (
+                row.metrics.get("continuous_optimum_log_z_tuned"),
+                row.metrics.get("measured_log_z_tuned"),
+                row.metrics.get("measured_log_z_tuned_se"),
+            ) {
+                table.push([
+                    row.parameters["fixture"].as_str().unwrap_or("lq").to_owned(),
+                    row.method.clone(),
+                    row.seed.to_string(),
+                    "log Z".to_owned(),
+                    Estimate { value: *got, se: *se }.to_string(),
+                    format!("{exact:.4}"),
+                    String::new(),
+                    format!("{exact:.4}"),
                 ]);
             }
             if let Some(distance) = row.metrics.get("control_distance") {

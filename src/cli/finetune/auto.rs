@@ -20,8 +20,7 @@ pub(super) struct Situation {
 impl Situation {
     /// Of a prior, and a reward with or without a gradient.
     pub(super) fn new(prior: &PriorConfig, has_gradient: bool) -> Self {
-        // a denoiser without a network answers nothing about other positions
-        let product = prior.denoiser.layers == 0 && enumerable(prior.letters.len(), prior.length);
+        let product = prior.is_uniform() && enumerable(prior.letters.len(), prior.length);
         Self { has_gradient, product }
     }
 }
@@ -63,5 +62,28 @@ impl Choice {
             control: tuning.control.clone().or(self.control.map(str::to_owned)),
             ..tuning.clone()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::Alphabet;
+
+    #[test]
+    fn the_choice_depends_on_the_gradient_and_on_the_prior() {
+        let dna = Alphabet::dna();
+        let chosen = |prior: &PriorConfig, has_gradient| {
+            let tuning = Choice::of(Situation::new(prior, has_gradient)).apply(&Tuning::default());
+            (tuning.objective.unwrap(), tuning.control)
+        };
+        let (trained, short, long) =
+            (PriorConfig::new(&dna, 8), PriorConfig::uniform(&dna, 8), PriorConfig::uniform(&dna, 30));
+        assert_eq!(chosen(&trained, true), ("control".to_owned(), None));
+        assert_eq!(chosen(&short, true), ("control".to_owned(), Some("word-table".to_owned())));
+        assert_eq!(chosen(&long, true), ("control".to_owned(), None));
+        assert_eq!(chosen(&short, false), ("log-variance".to_owned(), None));
+        let asked = Tuning { control: Some("transformer".to_owned()), ..Tuning::default() };
+        assert_eq!(Choice::of(Situation::new(&short, true)).apply(&asked).control.as_deref(), Some("transformer"));
     }
 }

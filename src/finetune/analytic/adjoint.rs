@@ -4,14 +4,20 @@
 //! pull the control towards what arrives (Domingo-Enrich et al. 2024, arXiv 2409.08861). No gradient goes through the path.
 
 mod config;
+mod energy;
 mod lean;
 mod matching;
+mod reference;
+mod sampling;
 mod subset;
 mod training;
 
 pub use config::MatchingConfig;
+pub use energy::EnergyReward;
 pub use lean::{additive, lean_adjoints, lean_multiplier};
 pub use matching::{Matched, Matching};
+pub use reference::Reference;
+pub use sampling::{SamplingConfig, SamplingTraining};
 pub use subset::Subset;
 pub use training::MatchingTraining;
 

@@ -14,6 +14,7 @@ use crate::random::Seed;
 use candle_core::{DType, Device, Tensor};
 
 mod gradient;
+mod sampled;
 
 const RANGE: (f64, f64) = (-8.0, 9.0);
 

@@ -1,0 +1,192 @@
+//! `seqtilt sample --energy`: a density without data.
+
+mod outcome;
+
+use crate::cli::check::{positive, required, within};
+use crate::cli::context::Context;
+use crate::cli::finetune::{Job, Tuning};
+use crate::cli::oracle_score::OracleScore;
+use crate::cli::printer;
+use crate::cli::tilted::Sampler;
+use crate::diffusion::uniform_prior;
+use crate::error::{Error, Result};
+use crate::finetune::{CONTROL, OBJECTIVES};
+use crate::nn::Pool;
+use crate::oracle::{OracleInfo, OracleName, OracleOptions};
+use crate::reward::{Multilinear, Needs, Reward, Score as _, Whole, enumerable};
+use crate::store::write_atomic;
+use outcome::Outcome;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+/// File of the sequences in the run's folder.
+const FILE: &str = "samples.csv";
+/// Blocks of a stretch, where the score has soft values in closed form.
+const STRETCH: usize = 2;
+/// Paths of base and tuned chain behind the run's own certificate: the base's law is known.
+const PATHS: usize = 4096;
+
+/// What is sampled, and how a control towards it is trained.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Energies")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::cli) struct EnergyArgs {
+    /// Draw from the density exp(score/T) of an oracle, KIND:ARGUMENT, without any data: a control of independent uniform letters is
+    /// trained in --out and draws. The score is the negative of an energy: higher is more probable
+    #[arg(long, value_name = "ORACLE", conflicts_with_all = ["prior", "control"])]
+    pub(in crate::cli) energy: Option<String>,
+    /// Temperature T, in units of the score [default: 1]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// Number of letters, where the oracle takes several
+    #[arg(long, value_name = "N")]
+    length: Option<usize>,
+    /// Method: one of `seqtilt list objectives` [default: control]
+    #[arg(long, value_name = "NAME")]
+    objective: Option<String>,
+    /// Optimiser steps [default: 260]
+    #[arg(long, value_name = "N")]
+    tuning_steps: Option<u64>,
+    /// Paths an optimiser step [default: 256]
+    #[arg(long, value_name = "N")]
+    paths: Option<usize>,
+    /// Peak learning rate of the control [default: 0.1 for product-mixture, else 0.005]
+    #[arg(long, value_name = "RATE")]
+    tuning_rate: Option<f64>,
+    /// Steps between two calls of the control [default: 4]
+    #[arg(long, value_name = "N")]
+    hold: Option<usize>,
+    /// Cut the path into stretches of so many steps that end in soft values [default: two blocks of --hold where the score has them in
+    /// closed form or all sequences can be enumerated, else whole paths]
+    #[arg(long, value_name = "N")]
+    lookahead: Option<usize>,
+    /// Control network: one of `seqtilt list` [default: product-mixture]
+    #[arg(long = "network", value_name = "NAME")]
+    network: Option<String>,
+    /// Width of the control network [default: 128]
+    #[arg(long, value_name = "N")]
+    control_dim: Option<usize>,
+}
+
+/// What is asked for beside the energy.
+pub(super) struct Asked<'a> {
+    pub(super) count: usize,
+    pub(super) out: Option<&'a Path>,
+    pub(super) steps: Option<usize>,
+}
+
+impl EnergyArgs {
+    /// Whether nothing was given.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The settings of the fine-tune at a temperature.
+    fn tuning(&self, alpha: f64, steps: Option<usize>) -> Tuning {
+        Tuning {
+            alpha: Some(alpha),
+            objective: self.objective.clone(),
+            tuning_steps: self.tuning_steps,
+            paths: self.paths,
+            tuning_rate: self.tuning_rate,
+            chain_steps: steps,
+            hold: self.hold,
+            lookahead: self.lookahead,
+            control: self.network.clone(),
+            control_dim: self.control_dim,
+            certificate_paths: Some(PATHS),
+            base_paths: Some(PATHS),
+            ..Tuning::default()
+        }
+    }
+}
+
+/// Trains a control towards the density and draws from it.
+///
+/// # Errors
+/// When the oracle cannot be opened, a setting is out of range, or the run fails or is interrupted.
+pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Result<()> {
+    let name: OracleName = required("sample", "energy", args.energy.clone())?.parse()?;
+    let out = required("sample", "out", asked.out)?;
+    if out.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("csv") || kind.eq_ignore_ascii_case("fasta")) {
+        let message = format!("`--out` is `{}`; with `--energy` a folder is accepted", out.display());
+        return Err(Error::usage(message).hint(format!("the sequences are in `{FILE}` there")));
+    }
+    let temperature = positive("temperature", args.temperature.unwrap_or(1.0))?;
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let oracle = name.open(&options)?;
+    let info = oracle.info().clone();
+    let length = length(args.length, &info)?;
+    let device = context.device()?;
+    let (prior, prior_folder) = uniform_prior(&info.alphabet, length, &device)?;
+    let letters = prior.alphabet().len();
+    let score = OracleScore::new(oracle, None);
+    let whole = Whole::new(&score, &info.alphabet);
+    let mut tuning = args.tuning(temperature, asked.steps);
+    let mut plan = tuning.plan(prior.config())?;
+    let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
+    let relaxed = match name.reward(&options) {
+        Ok(reward) => Some(reward),
+        Err(error) if needs == Needs::Gradient => return Err(error),
+        Err(_) => None,
+    };
+    let reward = relaxed.as_deref().unwrap_or(&whole);
+    if reward.has_soft_value() && plan.finetune.objective == CONTROL && tuning.lookahead.is_none() {
+        tuning.lookahead = Some(STRETCH * plan.chain.hold);
+        plan = tuning.plan(prior.config())?;
+    }
+    let prior_name = format!("uniform:{}:{length}", info.alphabet.name());
+    let job = Job {
+        out,
+        prior: Arc::new(prior),
+        prior_name: &prior_name,
+        prior_folder: &prior_folder,
+        reward,
+        reward_name: name.to_string(),
+        reward_fingerprint: info.fingerprint.clone(),
+        plan,
+        seed: context.seed_number,
+        base: None,
+        from: None,
+    };
+    job.run(context)?;
+    let pool = context.pool()?;
+    let exact = partition(reward, letters, length, temperature, &pool)?;
+    let drawn = Sampler::open(out, &device)?.draw(asked.count, context.seed().child("energy"), &pool)?;
+    let scores = score.scores(&drawn.ends)?;
+    let outcome = Outcome::new(&name.to_string(), &info.alphabet, temperature, &drawn, &scores, exact);
+    let file = out.join(FILE);
+    write_atomic(&file, outcome.table().as_bytes())?;
+    context.note(format!("wrote {} sequences to `{}`", drawn.ends.len(), file.display()));
+    if context.json { printer::json(&outcome) } else { printer::text(&outcome) }
+}
+
+/// The number of letters to draw.
+fn length(asked: Option<usize>, info: &OracleInfo) -> Result<usize> {
+    let (least, most) = info.length;
+    match asked {
+        Some(length) => within("length", length, least..=most),
+        None if least == most => Ok(least),
+        None => Err(Error::usage(format!(
+            "oracle `{}` takes {} letters; `--length` says how many",
+            info.name,
+            info.lengths()
+        ))
+        .hint(format!("for example --length {}", 2 * least))),
+    }
+}
+
+/// log Z where it is known exactly: in closed form, or over all sequences.
+fn partition(reward: &dyn Reward, letters: usize, length: usize, temperature: f64, pool: &Pool) -> Result<Option<f64>> {
+    if let Some(known) = reward.log_partition(length, temperature) {
+        return Ok(Some(known));
+    }
+    if !enumerable(letters, length) {
+        return Ok(None);
+    }
+    let table = Multilinear::tabulate(reward, letters, length, pool)?;
+    let most = table.values().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = table.values().iter().map(|score| ((score - most) / temperature).exp()).sum();
+    Ok(Some(most / temperature + sum.ln()))
+}
