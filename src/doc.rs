@@ -13,6 +13,9 @@ pub mod algorithms {}
 /// </div>
 pub mod choosing_a_divergence {}
 
+#[doc = include_str!("doc/which-method.md")]
+pub mod which_method {}
+
 #[doc = include_str!("doc/finetuning-log.md")]
 pub mod finetuning_log {}
 

@@ -11,6 +11,7 @@ mod soft_q;
 mod start;
 mod training;
 
+pub(super) use auto::decided;
 pub(super) use job::{Job, Outcome, Point};
 pub(super) use page::{frontier_plot, progress_plots, provenance};
 pub(super) use settings::{Args, Plan, Tuning};
@@ -25,7 +26,6 @@ use crate::finetune::OBJECTIVES;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
 use crate::reward::{Needs, Whole};
 use crate::sequence::Alphabet;
-use auto::{AUTO, Choice, Situation};
 use std::sync::Arc;
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -37,13 +37,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let oracle = reward_name.open(&options)?;
     let info = oracle.info().clone();
-    let mut tuning = args.tuning.clone();
-    if tuning.objective.as_deref() == Some(AUTO) {
-        let has_gradient = args.missing.is_none() && reward_name.reward(&options).is_ok();
-        let choice = Choice::of(Situation::new(prior.config(), has_gradient));
-        context.note(format!("objective `{}`: {}", choice.objective, choice.why));
-        tuning = choice.apply(&tuning);
-    }
+    let has_gradient = args.missing.is_none() && reward_name.reward(&options).is_ok();
+    let tuning = decided(&args.tuning, prior.config(), has_gradient, context);
     let plan = tuning.plan(prior.config())?;
     fits("reward", &info, prior.config(), prior.alphabet())?;
     let missing = args.missing;

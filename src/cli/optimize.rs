@@ -101,7 +101,7 @@ fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     })?;
     let journal = Journal::in_folder(out);
     let tilts = summary::tilts(&campaign, &journal)?;
-    let ranked = ranked(plan, &campaign, context.seed(), &context.pool()?)?;
+    let ranked = ranked(plan, &campaign, context)?;
     let designs = rows::designs(plan, &known, &campaign, ranked);
     let summary = Summary::new(plan, &known, &campaign, &tilts, &designs);
     folder.write("measured.csv", rows::measured_csv(&campaign)?.as_bytes())?;

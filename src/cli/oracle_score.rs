@@ -39,7 +39,9 @@ impl Score for OracleScore {
             outcome.value().or(self.missing).ok_or_else(|| {
                 let why = outcome.reason().map_or_else(|| outcome.status().to_owned(), str::to_owned);
                 Error::oracle(format!("oracle `{}` has no value for `{}`: {why}", self.name, sequence.text(alphabet)))
-                    .hint("pass --missing REWARD to count such sequences as that")
+                    .hint(
+                        "complete the table; `finetune` and `steer` count such sequences as what --missing REWARD says",
+                    )
             })
         };
         outcomes.iter().zip(sequences).map(value).collect()

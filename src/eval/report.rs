@@ -108,6 +108,8 @@ pub enum Topic {
     Frontier,
     /// Whether the predictor can be trusted.
     Trust,
+    /// Weights of the sampler's paths, and what is known of its start.
+    Sampler,
     /// Scores far from the data: exploited predictors.
     Hacking,
     /// How different the designs are.
@@ -135,6 +137,7 @@ impl Topic {
             Self::Progress => "Reward over the run",
             Self::Frontier => "Reward against divergence",
             Self::Trust => "Can the predictor be trusted?",
+            Self::Sampler => "Can the sampler be trusted?",
             Self::Hacking => "Is the predictor being exploited?",
             Self::Diversity => "Diversity",
             Self::Novelty => "Novelty",

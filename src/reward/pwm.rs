@@ -79,6 +79,17 @@ impl Pwm {
         let odds: Vec<f64> =
             motif.rows.iter().flat_map(|row| row.iter().zip(&motif.background).map(|(q, b)| (q / b).ln())).collect();
         let width = motif.rows.len();
+        if width == 0 || width > LONGEST {
+            return Err(Error::data(format!(
+                "motif `{}` has {width} positions; 1 to {LONGEST} are accepted",
+                motif.name
+            )));
+        }
+        if let Some(odd) = odds.iter().position(|odds| !odds.is_finite()) {
+            let (name, position) = (&motif.name, odd / v + 1);
+            return Err(Error::data(format!("a log-odds of motif `{name}` at position {position} is not finite"))
+                .hint("counts, probabilities and the background must be finite and not too far apart"));
+        }
         let mut strands = vec![odds];
         if both {
             let complement = |id: usize| alphabet.complement(id as u8).map(usize::from);

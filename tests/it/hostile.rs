@@ -227,7 +227,11 @@ fn steering_that_does_not_fit() {
             ("steer --prior p", 2, &["`steer` needs `--reward`", "hint: pass --reward"]),
             ("steer --reward model:r", 2, &["`steer` needs `--prior`", "hint: pass --prior"]),
             ("steer --prior r --reward model:r", 2, &["`r` is a reward, not a prior", "hint: name a prior"]),
-            ("steer --prior p --reward table:t.csv", 5, &["oracle `t` has no value for `", "hint: pass --missing"]),
+            (
+                "steer --prior p --reward table:t.csv",
+                5,
+                &["oracle `t` has no value for `", "hint: complete the table", "--missing REWARD"],
+            ),
             (
                 "steer --prior p --reward table:t.csv --method guidance",
                 3,

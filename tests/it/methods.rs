@@ -170,6 +170,14 @@ fn the_method_that_is_left_open_is_chosen_by_what_the_reward_can_do_and_says_why
         objective == "control" && why.contains("objective `control`: the reward has a gradient"),
         "{objective} {why}"
     );
+    // a chain has soft values of its own, and a word table needs the values of the words all the same
+    let chain = concat!("potts:", env!("CARGO_MANIFEST_DIR"), "/data/potts-8.csv");
+    let output = toy.succeed(&format!(
+        "finetune --prior uniform:dna:8 --reward {chain} --objective auto --alpha 1 --chain-steps 8 --paths 16 --tuning-steps 2 \
+         --certificate-paths 100 --base-paths 200 --out words"
+    ));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("a weight a word starts at the tilt"), "{said}");
     let (objective, why) = run("table:t.csv --missing -1", "values");
     assert!(why.contains(&format!("objective `{objective}`: the oracle answers values alone")), "{objective} {why}");
     let needs =

@@ -312,6 +312,9 @@ fn noisy_labels_are_ranked_by_what_all_of_them_say() {
     let exact = line.replace("noisy:sd=1.5,seed=2:", "");
     toy.succeed(&format!("{exact} --out exact"));
     assert!(column(&toy.path("exact/designs.csv"), "posterior_mean").iter().all(String::is_empty));
+    // an ensemble's spread is no error of its labels: it says the same every time
+    toy.succeed("optimize --oracle model:tfbind8-fit --proposer random --rounds 1 --batch 8 --out model");
+    assert!(column(&toy.path("model/designs.csv"), "posterior_mean").iter().all(String::is_empty));
 }
 
 #[test]

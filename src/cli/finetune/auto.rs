@@ -1,5 +1,6 @@
 //! Which method, where the user leaves it open: the rules of `src/doc/which-method.md`.
 
+use crate::cli::context::Context;
 use crate::cli::finetune::Tuning;
 use crate::diffusion::PriorConfig;
 use crate::finetune::CONTROL;
@@ -63,6 +64,16 @@ impl Choice {
             ..tuning.clone()
         }
     }
+}
+
+/// The settings with the method chosen, where it was left open; what was chosen, and why, is said.
+pub(in crate::cli) fn decided(tuning: &Tuning, prior: &PriorConfig, has_gradient: bool, context: &Context) -> Tuning {
+    if tuning.objective.as_deref() != Some(AUTO) {
+        return tuning.clone();
+    }
+    let choice = Choice::of(Situation::new(prior, has_gradient));
+    context.note(format!("objective `{}`: {}", choice.objective, choice.why));
+    choice.apply(tuning)
 }
 
 #[cfg(test)]

@@ -151,7 +151,8 @@ impl Job<'_> {
             || config.control.start == ControlStart::Tilt
             || config.soft_q.glimpse == GlimpseKind::Soft
             || self.plan.initial.is_some();
-        let wanted = exact && !source.has_soft_value() && enumerable(letters, length);
+        let lacks = !source.has_soft_value() || config.control.start == ControlStart::Tilt && source.words().is_none();
+        let wanted = exact && lacks && enumerable(letters, length);
         let table = wanted
             .then(|| match turned {
                 Some(stand_in) => stand_in.surrogate.tabulate(letters, length, &pool),

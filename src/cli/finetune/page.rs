@@ -57,6 +57,7 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
     }
     report.answer.verdict.push(c.verdict());
     report.answer.verdict.extend(outcome.verdict.weights.map(|weights| weights.verdict.to_string()));
+    let mut trust = Vec::new();
     if let Some(weights) = outcome.verdict.weights {
         let mut items = vec![("Var W over tuned paths (nats²)".to_owned(), format!("{:.4}", weights.forward.variance))];
         items.push(("log Z is at least".to_owned(), weights.forward.lower.to_string()));
@@ -64,7 +65,7 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
             items.push(("and at most, by base paths".to_owned(), base.upper.to_string()));
             items.push(("log Z by Bennett's ratio".to_owned(), base.bennett.to_string()));
         }
-        report.section(Topic::Trust, "").add(Facts { title: "Path weights".to_owned(), items });
+        trust.push(Facts { title: "Path weights".to_owned(), items });
     }
     if let Some(start) = &outcome.start {
         if let Some(cost) = start.cost.filter(|_| !start.fitted) {
@@ -76,7 +77,13 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
         let lines = start.to_string();
         let items = lines.lines().filter_map(|line| line.split_once("  "));
         let items = items.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
-        report.section(Topic::Trust, "").add(Facts { title: "Initial law".to_owned(), items });
+        trust.push(Facts { title: "Initial law".to_owned(), items });
+    }
+    if !trust.is_empty() {
+        let section = report.section(Topic::Sampler, "");
+        for facts in trust {
+            section.add(facts);
+        }
     }
     if !c.is_reliable() {
         report.answer.main_warning =

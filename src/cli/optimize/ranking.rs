@@ -2,9 +2,9 @@
 
 use super::settings::Plan;
 use crate::campaign::Campaign;
+use crate::cli::context::Context;
 use crate::error::Result;
-use crate::nn::Pool;
-use crate::random::Seed;
+use crate::oracle::{OracleName, OracleOptions};
 use crate::registry::registry;
 use crate::reward::{Prediction, SurrogateConfig, Tuned};
 use crate::sequence::Sequence;
@@ -48,21 +48,25 @@ pub(in crate::cli) struct Ranked {
 /// their mean square over the variance of all labels is the least noise that it believes in.
 ///
 /// # Errors
-/// When the surrogate cannot be fitted.
-pub(in crate::cli) fn ranked(plan: &Plan, campaign: &Campaign, seed: Seed, pool: &Pool) -> Result<Vec<Ranked>> {
+/// When the oracle cannot be opened or the surrogate not be fitted.
+pub(in crate::cli) fn ranked(plan: &Plan, campaign: &Campaign, context: &Context) -> Result<Vec<Ranked>> {
+    // what a deterministic oracle gives as a standard deviation, such as the spread of an ensemble, is no error of its labels
+    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let exact = plan.oracle.parse::<OracleName>()?.open(&options)?.info().deterministic;
     let measured = campaign.measured();
     let plain = |(sequence, measured)| Ranked { sequence, measured, posterior: None };
     let mut ranked: Vec<Ranked> = measured.ranked_since(1).into_iter().map(plain).collect();
     let by_posterior = match plan.ranking {
-        Ranking::Auto => is_noisy(campaign),
+        Ranking::Auto => !exact && is_noisy(campaign),
         Ranking::Measured => false,
         Ranking::Posterior => true,
     };
     if !by_posterior || measured.ranked().len() < 2 {
         return Ok(ranked);
     }
-    let config = believing(&plan.surrogate, campaign);
-    let surrogate = config.fit(&measured.training_set()?, seed.child("posterior"), pool)?;
+    let config = if exact { plan.surrogate.clone() } else { believing(&plan.surrogate, campaign) };
+    let seed = context.seed().child("posterior");
+    let surrogate = config.fit(&measured.training_set()?, seed, &context.pool()?)?;
     let sequences: Vec<Sequence> = ranked.iter().map(|one| one.sequence.clone()).collect();
     for (one, expected) in ranked.iter_mut().zip(surrogate.predict(&sequences)?) {
         one.posterior = Some(expected);

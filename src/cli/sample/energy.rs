@@ -4,13 +4,13 @@ mod outcome;
 
 use crate::cli::check::{positive, required, within};
 use crate::cli::context::Context;
-use crate::cli::finetune::{Job, Tuning};
+use crate::cli::finetune::{Job, Tuning, decided};
 use crate::cli::oracle_score::OracleScore;
 use crate::cli::printer;
 use crate::cli::tilted::Sampler;
 use crate::diffusion::uniform_prior;
 use crate::error::{Error, Result};
-use crate::finetune::{CONTROL, OBJECTIVES};
+use crate::finetune::{ADJOINT_MATCHING, CONTROL, OBJECTIVES};
 use crate::nn::Pool;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
 use crate::reward::{Multilinear, Needs, Reward, Score as _, Whole, enumerable};
@@ -42,7 +42,7 @@ pub(in crate::cli) struct EnergyArgs {
     /// Number of letters, where the oracle takes several
     #[arg(long, value_name = "N")]
     length: Option<usize>,
-    /// Method: one of `seqtilt list objectives` [default: control]
+    /// Method: one of `seqtilt list objectives`, or auto [default: control]
     #[arg(long, value_name = "NAME")]
     objective: Option<String>,
     /// Optimiser steps [default: 260]
@@ -123,7 +123,8 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
     let letters = prior.alphabet().len();
     let score = OracleScore::new(oracle, None);
     let whole = Whole::new(&score, &info.alphabet);
-    let mut tuning = args.tuning(temperature, asked.steps);
+    let asked_for = args.tuning(temperature, asked.steps);
+    let mut tuning = decided(&asked_for, prior.config(), name.reward(&options).is_ok(), context);
     let mut plan = tuning.plan(prior.config())?;
     let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
     let relaxed = match name.reward(&options) {
@@ -132,7 +133,10 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
         Err(_) => None,
     };
     let reward = relaxed.as_deref().unwrap_or(&whole);
-    if reward.has_soft_value() && plan.finetune.objective == CONTROL && tuning.lookahead.is_none() {
+    if reward.has_soft_value()
+        && [CONTROL, ADJOINT_MATCHING].contains(&plan.finetune.objective.as_str())
+        && tuning.lookahead.is_none()
+    {
         tuning.lookahead = Some(STRETCH * plan.chain.hold);
         plan = tuning.plan(prior.config())?;
     }

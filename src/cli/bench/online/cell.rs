@@ -81,7 +81,7 @@ impl Task<'_> {
         let calls: Option<u64> = campaign.rounds().iter().map(|round| round.surrogate_calls).sum();
         row.metrics.extend(calls.map(|calls| ("surrogate_calls".to_owned(), calls as f64)));
         if self.truth.is_some() {
-            let ranked = optimize::ranked(&method.plan, &campaign, own.seed(), &own.pool()?)?;
+            let ranked = optimize::ranked(&method.plan, &campaign, &own)?;
             row.metrics.extend(picked(&campaign, &ranked, &measured));
         }
         let bytes = serde_json::to_vec_pretty(&row)
