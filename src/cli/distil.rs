@@ -14,7 +14,7 @@ use super::memory;
 use crate::diffusion::{
     ConsistencyConfig, DistilConfig, Distilling, PriorRef, consistency_folder, fingerprint, open_prior, shard_rows,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Training as _;
 use crate::store::{RunFolder, RunInfo};
 use figures::Figures;
@@ -119,6 +119,10 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let out = required("distil", "out", args.out.clone())?;
     let every = within("checkpoint-every", args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?;
     let (prior, source) = open_prior(&name, &context.device()?)?;
+    if prior.config().is_uniform() {
+        return Err(Error::usage(format!("prior `{name}` has no network to distil"))
+            .hint("letters are independent there: its denoised estimate needs no walk"));
+    }
     let training = args.training(prior.config().length)?;
     if context.device()?.is_cpu() {
         let need = training.footprint(prior.config(), context.threads);

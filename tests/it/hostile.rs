@@ -219,6 +219,7 @@ fn steering_that_does_not_fit() {
             ),
             ("steer --prior p --reward model:r --scale 2", 2, &["`--scale` is for guidance and --guided"]),
             ("steer --prior p --reward model:r --guided --scale inf", 2, &["`scale` is inf; a finite number"]),
+            ("distil uniform:dna:6 --out d", 2, &["`uniform:dna:6` has no network to distil"]),
             ("steer --prior p --reward model:r --missing nan", 2, &["`missing` is NaN; a finite number"]),
             ("steer --prior p --reward model:r --outlook sotf", 2, &["unknown outlook `sotf`", "did you mean `soft`?"]),
             ("steer --prior p --reward model:r --hold 3", 2, &["`hold` is 3; a divisor of the 8 steps"]),
