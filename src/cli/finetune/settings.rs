@@ -257,7 +257,6 @@ impl Tuning {
         }
         self.soft_q.apply(&mut config)?;
         self.adjoint.apply(&mut config)?;
-
         self.balance.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
