@@ -18,6 +18,7 @@ mod pretrain;
 mod prior;
 mod sample;
 mod schedule;
+mod sites;
 mod solver;
 mod uniform;
 mod warp;

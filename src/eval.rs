@@ -6,6 +6,7 @@
 
 pub mod calibration;
 pub mod certificate;
+pub mod changes;
 pub mod diversity;
 pub mod exact;
 pub mod histogram;

@@ -27,7 +27,7 @@ pub use potts::Potts;
 pub(crate) use pwm::LONGEST;
 pub use pwm::{Motif, Pwm, SITES, Sites};
 pub use relaxed::one_hot;
-pub use report::{AtDistance, HeldOut, held_out};
+pub use report::{AtDistance, HeldOut, at_distances, held_out};
 pub use score::{Needs, Score, Vertices};
 pub(crate) use surrogate::dense::{cholesky, invert_lower};
 pub use surrogate::{

@@ -1,6 +1,7 @@
 //! Alphabets, checked sequences, files of them, distances between them.
 
 mod alphabet;
+mod consensus;
 mod detect;
 mod distance;
 mod fasta;
@@ -13,6 +14,7 @@ mod tokenizer;
 mod word;
 
 pub use alphabet::Alphabet;
+pub use consensus::{consensus, variants_of};
 pub use detect::detect_alphabet;
 pub use distance::{MeanPairwise, Nearest, distance, hamming, levenshtein, mean_pairwise, nearest};
 pub use fasta::write_fasta;

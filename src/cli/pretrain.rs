@@ -43,12 +43,20 @@ pub(super) struct Args {
     /// Folder of the run and the trained prior
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Keep only sequences with a value at least this
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_above: Option<f64>,
     /// Keep only sequences with a value at most this
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     value_below: Option<f64>,
     /// Share of the sequences held out for the quality figures [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     hold_out: Option<f64>,
+    /// Begin at the frequencies of letters at their sites: for variants of one molecule
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sites: bool,
     /// Optimiser steps [default: 4000]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
@@ -113,6 +121,8 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Recorded<'a> {
     input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_above: Option<f64>,
     value_below: Option<f64>,
     hold_out: f64,
     prior: &'a PriorConfig,
@@ -141,6 +151,7 @@ impl Args {
         if let Some(name) = &self.solver {
             shape.solver = SolverKind::named(name)?;
         }
+        shape.sites = self.sites;
         shape.embedding_dim = self.embedding_dim.unwrap_or(shape.embedding_dim);
         shape.denoiser.dim = self.dim.unwrap_or(shape.denoiser.dim);
         shape.denoiser.layers = self.layers.unwrap_or(shape.denoiser.layers);
@@ -182,9 +193,12 @@ impl Args {
 
     /// The sequences that may be seen at all.
     fn kept(&self, records: &Records) -> Result<Vec<Sequence>> {
-        let Some(most) = self.value_below else { return Ok(records.sequences()) };
+        if self.value_below.is_none() && self.value_above.is_none() {
+            return Ok(records.sequences());
+        }
+        let (least, most) = (self.value_above.unwrap_or(f64::NEG_INFINITY), self.value_below.unwrap_or(f64::INFINITY));
         let rows = records.sequences().into_iter().zip(records.values()?);
-        Ok(rows.filter(|(_, value)| *value <= most).map(|(sequence, _)| sequence).collect())
+        Ok(rows.filter(|(_, value)| (least..=most).contains(value)).map(|(sequence, _)| sequence).collect())
     }
 }
 
@@ -201,8 +215,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let training = args.training(length)?;
     let shape = args.shape(&records.alphabet, length)?;
     fits(&shape, &training, args.recompute, context)?;
-    let recorded =
-        Recorded { input: &input, value_below: args.value_below, hold_out: share, prior: &shape, training: &training };
+    let recorded = Recorded {
+        input: &input,
+        value_above: args.value_above,
+        value_below: args.value_below,
+        hold_out: share,
+        prior: &shape,
+        training: &training,
+    };
     let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
     let folder = RunFolder::open(&out, &info)?;
     if folder.is_finished() {
@@ -235,8 +255,9 @@ struct Task {
 
 /// What the data was, for the card.
 fn describe(input: &str, args: &Args) -> String {
-    let limit = args.value_below.map_or_else(String::new, |v| format!(", values at most {v}"));
-    format!("`{input}`{limit}")
+    let least = args.value_above.map_or_else(String::new, |v| format!(", values at least {v}"));
+    let most = args.value_below.map_or_else(String::new, |v| format!(", values at most {v}"));
+    format!("`{input}`{least}{most}")
 }
 
 /// A prior with default settings from all sequences of a table, in `out`; nothing where it is complete.
@@ -250,8 +271,14 @@ pub(super) fn train(records: &Records, out: &Path, steps: u64, context: &Context
     let base = PretrainConfig::default();
     let training = PretrainConfig { steps, shard: base.shard.min(shard_rows(length)), ..base };
     fits(&shape, &training, false, context)?;
-    let recorded =
-        Recorded { input: "the table", value_below: None, hold_out: 0.05, prior: &shape, training: &training };
+    let recorded = Recorded {
+        input: "the table",
+        value_above: None,
+        value_below: None,
+        hold_out: 0.05,
+        prior: &shape,
+        training: &training,
+    };
     let info = RunInfo::new("pretrain", context.seed_number, &recorded)?.with_version("data", digest(&kept));
     let folder = RunFolder::open(out, &info)?;
     if !folder.is_finished() {
@@ -294,7 +321,9 @@ fn fit(
 
 pub(super) fn one_length(sequences: &[Sequence]) -> Result<usize> {
     let Some(first) = sequences.first() else {
-        return Err(Error::data("no sequences are left to train on").hint("check --value-below and the input"));
+        return Err(
+            Error::data("no sequences are left to train on").hint("check --value-above, --value-below and the input")
+        );
     };
     match sequences.iter().find(|x| x.len() != first.len()) {
         None => Ok(first.len()),

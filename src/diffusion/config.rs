@@ -43,6 +43,10 @@ pub struct PriorConfig {
     pub decode_log_snr: f64,
     /// Denoiser sizes.
     pub denoiser: DenoiserConfig,
+    /// Whether the denoiser adds to the log frequencies of letters at their sites instead of to uniform letters: for variants of
+    /// one molecule.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sites: bool,
     /// Log signal-to-noise ratio of a sampler's first node, where its state is pure noise: below it nothing is decided.
     pub start_log_snr: f64,
     /// Default number of sampling steps, K.
@@ -77,6 +81,7 @@ impl PriorConfig {
             schedule,
             decode_log_snr: DECODE_LOG_SNR,
             denoiser: DenoiserConfig::default(),
+            sites: false,
             start_log_snr: START_LOG_SNR,
             steps: 64,
             hold: 4,

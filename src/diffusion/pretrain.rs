@@ -1,6 +1,7 @@
 //! Training a prior.
 
-use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp};
+use super::prior::SITES;
+use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp, sites};
 use crate::error::{Error, Result};
 use crate::nn::{
     AdamWConfig, Figures, Gradients, Learner, Learnt, Params, Pool, Tensors, Training, cross_entropy, gradients,
@@ -64,7 +65,7 @@ impl<'a> Pretraining<'a> {
     ) -> Result<Self> {
         shape.check()?;
         config.check()?;
-        if shape.is_uniform() {
+        if shape.denoiser.layers == 0 {
             return Err(Error::usage("`denoiser.layers` is 0: there is nothing to train; 1 to 64 is accepted")
                 .hint("independent uniform letters are the prior `uniform:ALPHABET:LENGTH`"));
         }
@@ -79,10 +80,15 @@ impl<'a> Pretraining<'a> {
             )));
         }
         let params = Params::trainable(seed.child("weights"), DType::F32, device);
-        Prior::new(&shape, &params)?;
+        let alphabet = Prior::new(&shape, &params)?.alphabet().clone();
         let (lr, weight_decay) = (config.learning_rate, config.weight_decay);
         let settings = AdamWConfig { lr, weight_decay, clip_norm: Some(1.0), ..AdamWConfig::default() };
-        let learner = Learner::new(params, settings, config.ema, config.steps)?;
+        let sites = params.child("denoiser").child(SITES);
+        if shape.sites {
+            sites::fill(&sites, data, shape.length, alphabet.len())?;
+        }
+        let learner =
+            Learner::new(params, settings, config.ema, config.steps)?.with_share(&format!("denoiser.{SITES}"), 0.0);
         Ok(Self {
             shape,
             config,

@@ -1,10 +1,14 @@
 //! The prior as one object.
 
+use super::sites::Sites;
 use super::{Codec, Denoiser, PriorConfig, Scales, Transformer, Uniform};
 use crate::error::Result;
 use crate::nn::{Params, softmax};
 use crate::sequence::Alphabet;
 use candle_core::{Device, Tensor};
+
+/// Where the table of [`Sites`] lies below `denoiser`.
+pub(super) const SITES: &str = "sites";
 
 /// A diffusion prior: codec, schedule and denoiser.
 pub struct Prior {
@@ -31,11 +35,15 @@ impl Prior {
         let alphabet = config.alphabet()?;
         let (v, d) = (alphabet.len(), config.embedding_dim);
         let codec = Codec::new(params, config.embedding, v, d)?;
-        let denoiser: Box<dyn Denoiser> = if config.is_uniform() {
+        let at = params.child("denoiser");
+        let mut denoiser: Box<dyn Denoiser> = if config.denoiser.layers == 0 {
             Box::new(Uniform)
         } else {
-            Box::new(Transformer::new(&params.child("denoiser"), &config.denoiser, config.length, d, v)?)
+            Box::new(Transformer::new(&at, &config.denoiser, config.length, d, v)?)
         };
+        if config.sites {
+            denoiser = Box::new(Sites::new(&at.child(SITES), denoiser, config.length, v)?);
+        }
         let device = params.device().clone();
         Ok(Self { config: config.clone(), alphabet, codec, denoiser, device })
     }

@@ -24,12 +24,15 @@ pub struct HeldOut {
     pub mean_sd: Option<f64>,
     /// The same by least Hamming distance to the training set.
     pub by_distance: Vec<AtDistance>,
+    /// The same by Hamming distance to the consensus of variants of one molecule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_changes: Vec<AtDistance>,
 }
 
-/// Figures at one distance from the training set.
+/// Figures at one distance from something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AtDistance {
-    /// Letters that differ from the nearest training sequence.
+    /// Letters that differ.
     pub distance: usize,
     /// Sequences at this distance.
     pub n: usize,
@@ -39,26 +42,23 @@ pub struct AtDistance {
     pub rmse: f64,
 }
 
-/// Figures of predictions against values; `distances` are those to the training set, or empty.
+/// Figures of predictions against values, nothing by distances.
 ///
 /// ```
 /// use seqtilt::reward::{Prediction, held_out};
 /// let sure = |mean| Prediction { mean, sd: Some(0.1) };
-/// let figures = held_out(&[sure(0.0), sure(1.0), sure(2.0)], &[0.1, 1.0, 5.0], &[])?;
+/// let figures = held_out(&[sure(0.0), sure(1.0), sure(2.0)], &[0.1, 1.0, 5.0])?;
 /// assert_eq!((figures.spearman, figures.coverage), (Some(1.0), Some(2.0 / 3.0)));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
 ///
 /// # Errors
 /// When the numbers of items differ or there are none.
-pub fn held_out(predictions: &[Prediction], values: &[f64], distances: &[usize]) -> Result<HeldOut> {
+pub fn held_out(predictions: &[Prediction], values: &[f64]) -> Result<HeldOut> {
     let n = values.len();
-    if predictions.len() != n || n == 0 || !(distances.is_empty() || distances.len() == n) {
-        return Err(Error::data(format!(
-            "{} predictions, {n} values and {} distances; the same number is needed, at least 1",
-            predictions.len(),
-            distances.len()
-        )));
+    if predictions.len() != n || n == 0 {
+        let got = predictions.len();
+        return Err(Error::data(format!("{got} predictions and {n} values; the same number is needed, at least 1")));
     }
     let means: Vec<f64> = predictions.iter().map(|prediction| prediction.mean).collect();
     let spreads: Option<Vec<f64>> = predictions.iter().map(|prediction| prediction.sd).collect();
@@ -66,23 +66,30 @@ pub fn held_out(predictions: &[Prediction], values: &[f64], distances: &[usize])
         let inside = (0..n).filter(|index| (values[*index] - means[*index]).abs() <= NINETY * spreads[*index]);
         inside.count() as f64 / n as f64
     });
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (index, distance) in distances.iter().enumerate() {
-        groups.entry(*distance).or_default().push(index);
-    }
-    let by_distance = groups.into_iter().map(|(distance, group)| {
-        let pick = |from: &[f64]| group.iter().map(|index| from[*index]).collect::<Vec<_>>();
-        let (means, values) = (pick(&means), pick(values));
-        AtDistance { distance, n: group.len(), spearman: spearman(&means, &values), rmse: rmse(&means, &values) }
-    });
     Ok(HeldOut {
         n,
         spearman: spearman(&means, values),
         rmse: rmse(&means, values),
         coverage,
         mean_sd: spreads.map(|spreads| spreads.iter().sum::<f64>() / n as f64),
-        by_distance: by_distance.collect(),
+        by_distance: Vec::new(),
+        by_changes: Vec::new(),
     })
+}
+
+/// Figures of the predictions at each of their distances, in order of those.
+#[must_use]
+pub fn at_distances(predictions: &[Prediction], values: &[f64], distances: &[usize]) -> Vec<AtDistance> {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, distance) in distances.iter().enumerate() {
+        groups.entry(*distance).or_default().push(index);
+    }
+    let figures = |(distance, group): (usize, Vec<usize>)| {
+        let means: Vec<f64> = group.iter().map(|index| predictions[*index].mean).collect();
+        let values: Vec<f64> = group.iter().map(|index| values[*index]).collect();
+        AtDistance { distance, n: group.len(), spearman: spearman(&means, &values), rmse: rmse(&means, &values) }
+    };
+    groups.into_iter().map(figures).collect()
 }
 
 fn rmse(a: &[f64], b: &[f64]) -> f64 {
@@ -130,10 +137,11 @@ mod tests {
     fn figures_are_also_given_by_distance() {
         let prediction = |mean| Prediction { mean, sd: None };
         let predictions = [prediction(0.0), prediction(1.0), prediction(2.0)];
-        let figures = held_out(&predictions, &[0.0, 1.0, 4.0], &[1, 1, 2]).unwrap();
+        let figures = held_out(&predictions, &[0.0, 1.0, 4.0]).unwrap();
         assert_eq!((figures.coverage, figures.mean_sd), (None, None));
-        assert_eq!(figures.by_distance[0], AtDistance { distance: 1, n: 2, spearman: Some(1.0), rmse: 0.0 });
-        assert_eq!(figures.by_distance[1], AtDistance { distance: 2, n: 1, spearman: None, rmse: 2.0 });
-        assert!(held_out(&predictions, &[0.0], &[]).is_err());
+        let by_distance = at_distances(&predictions, &[0.0, 1.0, 4.0], &[1, 1, 2]);
+        assert_eq!(by_distance[0], AtDistance { distance: 1, n: 2, spearman: Some(1.0), rmse: 0.0 });
+        assert_eq!(by_distance[1], AtDistance { distance: 2, n: 1, spearman: None, rmse: 2.0 });
+        assert!(held_out(&predictions, &[0.0]).is_err());
     }
 }

@@ -193,7 +193,7 @@ mod tests {
             config.average = 0.9;
         });
         let predictions = ensemble.predict(held.sequences()).unwrap();
-        let figures = held_out(&predictions, held.values(), &[]).unwrap();
+        let figures = held_out(&predictions, held.values()).unwrap();
         // the values have standard deviation 7; a constant prediction has that error and no rank correlation
         assert!(figures.spearman.unwrap() > 0.95 && figures.rmse < 2.0, "{figures:?}");
         let folder = tempfile::tempdir().unwrap();

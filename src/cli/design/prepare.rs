@@ -255,6 +255,6 @@ pub(in crate::cli) fn learn(lesson: Lesson<'_>, out: &Path, context: &Context) -
     };
     let predictions = trained.predict(held.sequences())?;
     let points = predictions.iter().map(|p| p.mean).zip(held.values().iter().copied()).collect();
-    let figures = held_out(&predictions, held.values(), &[])?;
+    let figures = held_out(&predictions, held.values())?;
     Ok((trained, figures, points))
 }

@@ -15,8 +15,8 @@ use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::{Oracle, Table};
-use crate::reward::{Ensemble, HeldOut, Trainer, TrainingSet, held_out};
-use crate::sequence::nearest;
+use crate::reward::{Ensemble, HeldOut, Trainer, TrainingSet, at_distances, held_out};
+use crate::sequence::{hamming, nearest, variants_of};
 use crate::store::{RunFolder, RunInfo};
 use report::{Report, Trained};
 use serde::Serialize;
@@ -88,18 +88,27 @@ fn fingerprint(kept: &TrainingSet) -> Result<String> {
 /// What the ensemble says about sequences that it has not seen.
 fn figures(ensemble: &Ensemble, held: &TrainingSet, rest: &TrainingSet) -> Result<HeldOut> {
     let cheap = held.len().saturating_mul(rest.len()).saturating_mul(held.domain().length) <= CHEAP;
+    let (predictions, values) = (ensemble.predict(held.sequences())?, held.values());
     let distances: Vec<usize> = if cheap {
         let found = held.sequences().iter().filter_map(|sequence| nearest(sequence, rest.sequences()));
         found.map(|near| near.distance).collect()
     } else {
         Vec::new()
     };
-    held_out(&ensemble.predict(held.sequences())?, held.values(), &distances)
+    let by_distance = at_distances(&predictions, values, &distances);
+    let by_changes = at_distances(&predictions, values, &changes(held, rest));
+    Ok(HeldOut { by_distance, by_changes, ..held_out(&predictions, values)? })
+}
+
+/// Letters in which held-out variants differ from the consensus of the others; nothing where they are no variants of one molecule.
+fn changes(held: &TrainingSet, rest: &TrainingSet) -> Vec<usize> {
+    let origin = variants_of(rest.sequences(), &rest.domain().alphabet);
+    origin.map_or_else(Vec::new, |origin| held.sequences().iter().filter_map(|x| hamming(x, &origin)).collect())
 }
 
 /// What the ensemble says about the very sequences that it was trained on.
 fn fit(ensemble: &Ensemble, set: &TrainingSet) -> Result<HeldOut> {
-    held_out(&ensemble.predict(set.sequences())?, set.values(), &[])
+    held_out(&ensemble.predict(set.sequences())?, set.values())
 }
 
 fn read_report(out: &Path) -> Result<Report> {

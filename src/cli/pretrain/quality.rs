@@ -3,12 +3,13 @@
 use crate::cli::printer::columns;
 use crate::diffusion::{Elbo, PretrainConfig, Prior, PriorConfig, SampleConfig, elbo, sample};
 use crate::error::{Error, Result};
+use crate::eval::changes::Changes;
 use crate::eval::ngram::{CountModel, NgramModel, SiteModel};
 use crate::eval::spectrum::Spectrum;
 use crate::eval::{Metric, novelty::Novelty};
 use crate::nn::Pool;
 use crate::random::Seed;
-use crate::sequence::{Alphabet, Sequence};
+use crate::sequence::{Alphabet, Sequence, variants_of};
 use crate::store::RunInfo;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -20,8 +21,11 @@ pub(super) const FILE: &str = "quality.json";
 /// What the card calls the bound on held-out sequences.
 pub(super) const BOUND: &str = "held-out bound";
 
-/// Held-out sequences that are scored, and sequences drawn, at most.
+/// Held-out sequences that are scored, and sequences drawn, at most; of long sequences fewer, down to [`LEAST`].
 const MOST: usize = 4096;
+const LEAST: usize = 512;
+/// Letters that are scored, and drawn, at most.
+const LETTERS: usize = 1 << 18;
 /// Noise levels per sequence behind the bound.
 const DRAWS: usize = 128;
 
@@ -50,6 +54,9 @@ pub(super) struct Quality {
     pub(super) unique_share: f64,
     pub(super) novel_share: f64,
     mean_distance_to_train: f64,
+    /// Changes from the consensus of the training set: samples against held-out sequences, where the set is one of variants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
     pub(super) spectra: Vec<SpectrumFigures>,
 }
 
@@ -63,7 +70,7 @@ impl Quality {
         pool: &Pool,
     ) -> Result<Self> {
         let letters = prior.alphabet().len();
-        let drawn = sample(prior, &SampleConfig::default(), MOST, seed.child("sample"), pool)?;
+        let drawn = sample(prior, &SampleConfig::default(), most(prior.config().length), seed.child("sample"), pool)?;
         let scored = scored(held);
         let bound = bound(prior, held, seed, pool)?;
         let site = SiteModel::fit(train, letters, 0.5)?;
@@ -97,6 +104,7 @@ impl Quality {
             unique_share: unique.len() as f64 / drawn.len() as f64,
             novel_share: novel as f64 / drawn.len() as f64,
             mean_distance_to_train: near.map_or(f64::NAN, |near| near.mean),
+            changes: variants_of(train, prior.alphabet()).and_then(|origin| Changes::between(&drawn, held, &origin)),
             spectra,
         })
     }
@@ -139,7 +147,12 @@ impl Quality {
 
 /// The held-out sequences that figures are measured on.
 fn scored(held: &[Sequence]) -> &[Sequence] {
-    &held[..held.len().min(MOST)]
+    &held[..held.len().min(held.first().map_or(0, |x| most(x.len())))]
+}
+
+/// How many sequences of a length are scored or drawn.
+fn most(length: usize) -> usize {
+    (LETTERS / length.max(1)).clamp(LEAST, MOST)
 }
 
 /// The bound on held-out sequences, where there are any; `seed` is that of all figures.
@@ -198,6 +211,13 @@ impl Quality {
                 ),
             ],
         ];
+        if let Some(changes) = &self.changes {
+            let Changes { mean, other_mean, total_variation } = changes;
+            let text = format!(
+                "{mean:.2} letters from the consensus, held-out {other_mean:.2} (total variation {total_variation:.3})"
+            );
+            rows.push(["changes".to_owned(), text]);
+        }
         rows.retain(|[_, value]| !value.is_empty());
         for s in &self.spectra {
             rows.push([

@@ -170,7 +170,7 @@ mod tests {
         let set = set(200);
         let networks = Networks::fit(&config, true, &set, Seed::root(2), Pool::inline()).unwrap();
         let predictions = networks.predict(set.sequences()).unwrap();
-        let figures = crate::reward::held_out(&predictions, set.values(), &[]).unwrap();
+        let figures = crate::reward::held_out(&predictions, set.values()).unwrap();
         // a model of single letters cannot tell the pairs, which are more than half of the variance
         assert!(figures.spearman.unwrap() > 0.9, "{figures:?}");
     }

@@ -6,7 +6,7 @@ use crate::cli::finetune::provenance;
 use crate::cli::report::loss_plot;
 use crate::error::{Error, Result};
 use crate::eval::report::{Column, Facts, Report, Table, Topic};
-use crate::reward::HeldOut;
+use crate::reward::{AtDistance, HeldOut};
 use crate::store::RunRecord;
 
 /// The share of values that a 90 % interval must hold, so that no warning is needed.
@@ -35,8 +35,11 @@ pub(in crate::cli) fn page(record: &RunRecord) -> Result<Option<Report>> {
         let section = report.section(Topic::Trust, "");
         let items = rows(held).into_iter().map(|[name, value]| (name, value)).collect();
         section.add(Facts { title: "Figures".to_owned(), items });
-        if held.by_distance.len() > 1 {
-            section.add(by_distance(held));
+        let nearest = ("the training set", "the nearest training sequence", &held.by_distance);
+        for (from, meaning, at) in [nearest, ("the consensus", "the consensus of the training set", &held.by_changes)] {
+            if at.len() > 1 {
+                section.add(by_distance(from, meaning, at));
+            }
         }
     }
     report.origin("oracle", figures.oracle).origin("fingerprint", figures.fingerprint);
@@ -66,19 +69,18 @@ fn headlines(report: &mut Report, held: &HeldOut, on: &str) {
     report.headline("root mean squared error", format!("{:.4}", held.rmse), Some(on.to_owned()));
 }
 
-fn by_distance(held: &HeldOut) -> Table {
-    let row =
-        |at: &crate::reward::AtDistance| vec![at.distance.into(), at.n.into(), at.spearman.into(), at.rmse.into()];
+fn by_distance(from: &str, meaning: &str, at: &[AtDistance]) -> Table {
+    let row = |at: &AtDistance| vec![at.distance.into(), at.n.into(), at.spearman.into(), at.rmse.into()];
     Table {
-        title: "By distance to the training set".to_owned(),
+        title: format!("By distance to {from}"),
         caption: String::new(),
         columns: vec![
-            Column::number("letters", 0).meaning("letters that differ from the nearest training sequence"),
+            Column::number("letters", 0).meaning(&format!("letters that differ from {meaning}")),
             Column::number("n", 0),
             Column::number("rank correlation", 4),
             Column::number("error", 4).meaning("root mean squared error"),
         ],
-        rows: held.by_distance.iter().map(row).collect(),
+        rows: at.iter().map(row).collect(),
         reference: None,
     }
 }

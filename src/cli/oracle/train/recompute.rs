@@ -32,7 +32,7 @@ pub(in crate::cli) fn recompute(
         (None, all) => (all, "training data"),
     };
     let ensemble = Ensemble::from_folder(model, &open_model(model, KIND)?)?;
-    let figures = held_out(&ensemble.predict(set.sequences())?, set.values(), &[])?;
+    let figures = held_out(&ensemble.predict(set.sequences())?, set.values())?;
     let figure = |label, value| Figure { label, of, value };
     Ok(Some(vec![figure(SPEARMAN, figures.spearman), figure(RMSE, Some(figures.rmse))]))
 }

@@ -93,12 +93,15 @@ pub(super) fn rows(held: &HeldOut) -> [[String; 2]; 4] {
 fn table(held: &HeldOut, on: &str) -> String {
     let mut text = format!("{on}:\n");
     text.push_str(&columns(&rows(held), "  "));
-    if held.by_distance.len() > 1 {
-        let head = ["letters from the training set", "n", "rank correlation", "error"].map(str::to_owned);
-        let rows = held
-            .by_distance
-            .iter()
-            .map(|at| [at.distance.to_string(), at.n.to_string(), number(at.spearman), number(Some(at.rmse))]);
+    for (what, at) in
+        [("letters from the training set", &held.by_distance), ("letters from the consensus", &held.by_changes)]
+    {
+        if at.len() < 2 {
+            continue;
+        }
+        let head = [what, "n", "rank correlation", "error"].map(str::to_owned);
+        let rows =
+            at.iter().map(|at| [at.distance.to_string(), at.n.to_string(), number(at.spearman), number(Some(at.rmse))]);
         text.push_str(&columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), "  "));
     }
     text
