@@ -9,6 +9,7 @@ mod card;
 mod certify;
 mod check;
 mod completions;
+mod constraining;
 mod context;
 mod cuda;
 mod data;

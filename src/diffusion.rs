@@ -14,6 +14,7 @@ mod folder;
 mod footprint;
 mod grid;
 mod lettered;
+mod masked;
 mod pretrain;
 mod prior;
 mod sample;
@@ -32,7 +33,7 @@ pub use consistency::{
 };
 pub use denoiser::{Denoiser, Transformer, level};
 pub use elbo::{Elbo, elbo};
-pub use folder::{PRIOR, fingerprint, open_prior, prior_folder, prior_of};
+pub use folder::{PRIOR, constrain, fingerprint, open_prior, prior_folder, prior_of};
 pub use grid::{GRIDS, Grid};
 pub use lettered::Lettered;
 pub use pretrain::Pretraining;

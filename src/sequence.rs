@@ -2,6 +2,7 @@
 
 mod alphabet;
 mod consensus;
+mod constraint;
 mod detect;
 mod distance;
 mod fasta;
@@ -15,6 +16,7 @@ mod word;
 
 pub use alphabet::Alphabet;
 pub use consensus::{consensus, variants_of};
+pub use constraint::{Constraint, ENZYMES, Enzyme, Imposed, Pattern, Pick, Violation};
 pub use detect::detect_alphabet;
 pub use distance::{MeanPairwise, Nearest, distance, hamming, levenshtein, mean_pairwise, nearest};
 pub use fasta::write_fasta;

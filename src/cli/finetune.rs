@@ -17,10 +17,10 @@ pub(super) use page::{frontier_plot, progress_plots, provenance};
 pub(super) use settings::{Args, Plan, Tuning};
 
 use super::check::required;
+use super::constraining::open_constrained;
 use super::context::Context;
 use super::oracle_score::OracleScore;
 use crate::diffusion::PriorConfig;
-use crate::diffusion::open_prior;
 use crate::error::{Error, Result};
 use crate::finetune::OBJECTIVES;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
@@ -33,7 +33,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let out = required("finetune", "out", args.out.clone())?;
     let prior_name = required("finetune", "prior", args.prior.clone())?;
     let reward_name: OracleName = required("finetune", "reward", args.reward.clone())?.parse()?;
-    let (prior, folder) = open_prior(&prior_name, &context.device()?)?;
+    let rules = args.constraining.rules(args.origin.wild_type()?, args.origin.first_position())?;
+    let (prior, folder) = open_constrained(&prior_name, &rules, &context.device()?)?;
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let oracle = reward_name.open(&options)?;
     let info = oracle.info().clone();

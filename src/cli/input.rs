@@ -121,7 +121,7 @@ fn alphabet(text: &str) -> Result<Alphabet> {
     }
 }
 
-fn wild_type(text: &str) -> Result<String> {
+pub(super) fn wild_type(text: &str) -> Result<String> {
     let path = Path::new(text);
     if !path.is_file() {
         if text.contains(['.', '/', '\\']) {

@@ -3,11 +3,12 @@
 mod energy;
 
 use super::check::within;
+use super::constraining::{Constraining, Origin, open_constrained, verify};
 use super::context::Context;
 use super::printer;
 use super::tilted::Sampler;
 use crate::diffusion::{Chain as _, Decode, Grid, SampleConfig, SolverKind, sample};
-use crate::diffusion::{few_steps, open_consistency, open_prior};
+use crate::diffusion::{few_steps, open_consistency};
 use crate::error::{Error, Result};
 use crate::finetune::roll_out;
 use crate::sequence::{Alphabet, Sequence};
@@ -73,6 +74,10 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(skip_serializing_if = "EnergyArgs::is_empty")]
     density: EnergyArgs,
+    #[command(flatten)]
+    constraining: Constraining,
+    #[command(flatten)]
+    origin: Origin,
 }
 
 /// One drawn sequence.
@@ -111,7 +116,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             (f.prior().alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
         }
         (Some(name), None) => {
-            let (prior, _) = open_prior(name, &context.device()?)?;
+            let rules = args.constraining.rules(args.origin.wild_type()?, args.origin.first_position())?;
+            let (prior, _) = open_constrained(name, &rules, &context.device()?)?;
             let config = SampleConfig {
                 steps: args.steps.map(|steps| within("steps", steps, 1..=100_000)).transpose()?,
                 grid: args.grid.as_deref().map(Grid::named).transpose()?,
@@ -120,6 +126,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 decode,
             };
             let drawn = sample(&prior, &config, count, seed, &pool)?;
+            verify(&rules, &drawn, prior.alphabet())?;
             (prior.alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
         }
         (None, Some(folder)) => {

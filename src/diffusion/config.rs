@@ -2,7 +2,7 @@
 
 use super::{Embedding, Grid, ScheduleKind, SolverKind, Warp};
 use crate::error::{Error, Result};
-use crate::sequence::Alphabet;
+use crate::sequence::{Alphabet, Constraint};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of the transformer denoiser.
@@ -47,6 +47,9 @@ pub struct PriorConfig {
     /// one molecule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sites: bool,
+    /// Rules that every decoded sequence keeps.
+    #[serde(default, skip_serializing_if = "Constraint::is_empty")]
+    pub constraint: Constraint,
     /// Log signal-to-noise ratio of a sampler's first node, where its state is pure noise: below it nothing is decided.
     pub start_log_snr: f64,
     /// Default number of sampling steps, K.
@@ -82,6 +85,7 @@ impl PriorConfig {
             decode_log_snr: DECODE_LOG_SNR,
             denoiser: DenoiserConfig::default(),
             sites: false,
+            constraint: Constraint::default(),
             start_log_snr: START_LOG_SNR,
             steps: 64,
             hold: 4,
@@ -130,7 +134,7 @@ impl PriorConfig {
                 return Err(Error::usage(format!("`{name}` is {value}; {first} to {last} is accepted")));
             }
         }
-        if self.is_uniform() && self.embedding != Embedding::Simplex {
+        if d.layers == 0 && !self.sites && self.embedding != Embedding::Simplex {
             let message =
                 "`denoiser.layers` is 0, which is independent uniform letters, whose `embedding` is `simplex`";
             return Err(

@@ -47,12 +47,26 @@ impl Transformer {
     /// # Errors
     /// When stored weights have another shape.
     pub fn new(params: &Params, config: &DenoiserConfig, length: usize, dim: usize, letters: usize) -> Result<Self> {
+        Self::reading(params, config, length, dim + letters, letters)
+    }
+
+    /// A denoiser that reads so many numbers a position; [`answer`](Self::answer) hands them in.
+    ///
+    /// # Errors
+    /// When stored weights have another shape.
+    pub(super) fn reading(
+        params: &Params,
+        config: &DenoiserConfig,
+        length: usize,
+        inputs: usize,
+        letters: usize,
+    ) -> Result<Self> {
         let width = config.dim;
         let blocks = (0..config.layers)
             .map(|i| Block::new(&params.child(&format!("block{i}")), width, config.heads, width))
             .collect::<Result<_>>()?;
         Ok(Self {
-            input: Linear::new(&params.child("input"), dim + letters, width)?,
+            input: Linear::new(&params.child("input"), inputs, width)?,
             positions: params.get("positions", (1, length, width), Init::Normal(0.3))?,
             time: TimeEmbedding::new(&params.child("time"), width)?,
             blocks,
@@ -64,10 +78,19 @@ impl Transformer {
 
 impl Denoiser for Transformer {
     fn context(&self, z: &Tensor, local: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
+        self.answer(&Tensor::cat(&[z, local], 2)?, log_snr)
+    }
+}
+
+impl Transformer {
+    /// Context logits (B, L, V) for inputs (B, L, …).
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub(super) fn answer(&self, input: &Tensor, log_snr: &[f64]) -> Result<Tensor> {
         let levels: Vec<f64> = log_snr.iter().map(|log_snr| level(*log_snr)).collect();
         let time = self.time.forward(&levels)?;
-        let input = Tensor::cat(&[z, local], 2)?;
-        let mut x = self.input.forward(&input)?.broadcast_add(&self.positions)?;
+        let mut x = self.input.forward(input)?.broadcast_add(&self.positions)?;
         for block in &self.blocks {
             x = block.forward(&x, &time, None)?;
         }

@@ -26,8 +26,9 @@ pub struct Elbo {
 /// Kingma et al. 2021 (arXiv 2107.00630), with the reconstruction by the decode's own letter probabilities. The integral is
 /// estimated from `draws` points per sequence, stratified over the quantiles of the prior's [`Warp`](super::Warp).
 ///
-/// What is averaged is the difference to a denoiser that answers zeros, on the same noise. That one is exact for independent
-/// uniform letters, so that its own bound is known: `L ln V + E log q(z_1)/N(z_1; 0, I)` with q the law of noisy uniform letters.
+/// What is averaged is the difference to a silent denoiser, on the same noise, which knows how often letters stand at their sites and
+/// no more (uniform letters but for [`sites`](super::PriorConfig::sites)). That one is exact for independent letters, so that its
+/// own bound is known: `−Σ_i log f_i(x_i) + E log q(z_1)/N(z_1; 0, I)` with q the law of noisy independent letters.
 /// The difference has a small part of the variance, and none for a prior without context.
 ///
 /// # Errors
@@ -67,7 +68,8 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
         let start = noisy(&vec![first; b])?;
         let mut cost: Vec<f64> = start_cost(prior, &start, first)?
             .into_iter()
-            .map(|nats| nats + length as f64 * (letters as f64).ln())
+            .zip(independent(prior, &ids, b)?)
+            .map(|(a, b)| a + b)
             .collect();
         let mut offsets = seed.index(shard as u64).child("offset").rng();
         for draw in 0..draws {
@@ -105,26 +107,45 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
     Ok(Elbo { per_sequence, nats_per_token: mean, standard_error: (variance / n).sqrt() })
 }
 
-/// Token logits without and with the context.
+/// Token logits of the silent denoiser and of the prior's.
 fn beliefs(prior: &Prior, z: &Tensor, log_snrs: &[f64]) -> Result<(Tensor, Tensor)> {
     let local = prior.local(z, log_snrs)?;
     let context = prior.context(z, &local, log_snrs)?;
     let belief = (&local + context)?;
-    Ok((local, belief))
+    Ok((silent(prior, local)?, belief))
 }
 
-/// log q(z)/N(z; 0, I) per row, q the law of noisy independent uniform letters:
+/// Evidence and how often letters stand at their sites, up to a constant for uniform ones.
+fn silent(prior: &Prior, local: Tensor) -> Result<Tensor> {
+    Ok(match prior.sites() {
+        Some(sites) => local.broadcast_add(sites)?,
+        None => local,
+    })
+}
+
+/// −log of the probability of letters that are independent, per row.
+fn independent(prior: &Prior, ids: &Tensor, rows: usize) -> Result<Vec<f64>> {
+    let (length, letters) = (prior.config().length, prior.alphabet().len());
+    let Some(sites) = prior.sites() else { return Ok(vec![length as f64 * (letters as f64).ln(); rows]) };
+    let sites = sites.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let ids = ids.to_device(&candle_core::Device::Cpu)?.to_vec1::<u32>()?;
+    let price = |word: &[u32]| word.iter().zip(&sites).map(|(id, site)| -site[*id as usize]).sum();
+    Ok(ids.chunks(length).map(price).collect())
+}
+
+/// log q(z)/N(z; 0, I) per row, q the law of noisy independent letters:
 ///
 /// ```text
-/// Σ_i log (1/V) Σ_v N(z_i; signal E[v], noise²) − log N(z_i; 0, 1)
+/// Σ_i log Σ_v f_i(v) N(z_i; signal E[v], noise²) − log N(z_i; 0, 1)
 /// ```
 fn start_cost(prior: &Prior, z: &Tensor, log_snr: f64) -> Result<Vec<f64>> {
     let Scales { signal, noise } = Scales::at_log_snr(log_snr);
     let variance = noise * noise;
     let (letters, dim) = (prior.alphabet().len() as f64, prior.config().embedding_dim as f64);
-    let evidence = prior.local(z, &[log_snr])?.log_sum_exp(D::Minus1)?;
+    let evidence = silent(prior, prior.local(z, &[log_snr])?)?.log_sum_exp(D::Minus1)?;
+    let uniform = if prior.sites().is_some() { 0.0 } else { -letters.ln() };
     // every row of E has norm √D
-    let constant = -letters.ln() - 0.5 * dim * (signal * signal / variance + variance.ln());
+    let constant = uniform - 0.5 * dim * (signal * signal / variance + variance.ln());
     let excess = (z.sqr()?.sum(D::Minus1)? * (0.5 - 0.5 / variance))?;
     Ok(((evidence + excess)? + constant)?.sum(1)?.to_dtype(DType::F64)?.to_vec1::<f64>()?)
 }

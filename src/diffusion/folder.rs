@@ -3,7 +3,7 @@
 use super::{Prior, PriorConfig, uniform};
 use crate::error::Result;
 use crate::nn::{Params, Tensors};
-use crate::sequence::LetterTokenizer;
+use crate::sequence::{Constraint, LetterTokenizer};
 use crate::store::{ModelFolder, Sha256, encode_tensors, open_model};
 use candle_core::Device;
 
@@ -37,6 +37,17 @@ pub fn prior_of(folder: &ModelFolder, device: &Device) -> Result<Prior> {
 pub fn open_prior(name: &str, device: &Device) -> Result<(Prior, ModelFolder)> {
     let folder = uniform::uniform_folder(name).unwrap_or_else(|| open_model(name, PRIOR))?;
     Ok((prior_of(&folder, device)?, folder))
+}
+
+/// The same prior under rules that every decoded sequence keeps, in place of those it had.
+///
+/// Base and tilted chains that are made from it share masks and decode, so that certificates speak of the constrained prior.
+///
+/// # Errors
+/// When the folder is no prior's.
+pub fn constrain(folder: &ModelFolder, constraint: &Constraint) -> Result<ModelFolder> {
+    let config = PriorConfig { constraint: constraint.clone(), ..folder.config()? };
+    prior_folder(&config, folder.weights.clone())
 }
 
 /// A hash of a model's configuration and weights, which identifies what it computes.

@@ -1,5 +1,6 @@
 //! Memory of a denoiser and of its training, before either exists.
 
+use super::sites::EXTRA;
 use super::{DenoiserConfig, PretrainConfig, PriorConfig};
 use crate::nn::{Block, Footprint};
 
@@ -36,7 +37,8 @@ impl PretrainConfig {
     #[must_use]
     pub fn footprint(&self, shape: &PriorConfig, threads: usize, recompute: bool) -> Footprint {
         let (length, embedding, letters) = (shape.length, shape.embedding_dim, shape.letters.len());
-        let weights = shape.denoiser.weights(length, embedding, letters) + (letters * embedding) as u64;
+        let sites = if shape.sites { length * letters + EXTRA * shape.denoiser.dim } else { 0 };
+        let weights = shape.denoiser.weights(length, embedding, letters) + (letters * embedding + sites) as u64;
         let rows = self.shard.min(self.batch);
         let activations = rows as u64 * shape.denoiser.activations(length, embedding, letters, recompute);
         Footprint::of_training(weights, self.batch.div_ceil(rows.max(1)), threads, activations, 0)

@@ -1,7 +1,9 @@
 //! Chains whose states stand for letters.
 
-use super::{Chain as _, Codec, DiffusionChain, Scales};
+use super::{Chain as _, Codec, Decode, DiffusionChain, Scales};
 use crate::error::Result;
+use crate::random::Seed;
+use crate::sequence::Sequence;
 use candle_core::Tensor;
 
 /// A chain whose end is read as letters, and whose states on the way are those letters' points under noise:
@@ -12,7 +14,7 @@ use candle_core::Tensor;
 /// which is the law of a path's states given its letters for every tilt of a memoryless chain by its letters, so that states at any level can
 /// be drawn anew from ends alone.
 pub trait Lettered: Send + Sync {
-    /// The most probable letters of final states, (B, L), `u32`.
+    /// The hard-decoded letters of final states, (B, L), `u32`.
     ///
     /// # Errors
     /// When the shapes do not fit.
@@ -43,7 +45,14 @@ pub trait Lettered: Send + Sync {
 
 impl Lettered for DiffusionChain {
     fn letters(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.read(self.steps(), x)?.argmax(candle_core::D::Minus1)?)
+        let logits = self.read(self.steps(), x)?;
+        if self.prior().imposed().is_none() {
+            return Ok(logits.argmax(candle_core::D::Minus1)?);
+        }
+        let words = Decode::Hard.read(&logits, self.prior(), &mut Seed::root(0).rng())?;
+        let words: Vec<&Sequence> = words.iter().collect();
+        let ids = Codec::ids(&words, self.prior().alphabet(), x.device())?;
+        Ok(ids.reshape((words.len(), self.prior().config().length))?)
     }
 
     fn noised(&self, k: usize, letters: &Tensor, noise: &Tensor) -> Result<Tensor> {

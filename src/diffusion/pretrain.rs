@@ -1,6 +1,6 @@
 //! Training a prior.
 
-use super::prior::SITES;
+use super::sites::SITES;
 use super::{Codec, PretrainConfig, Prior, PriorConfig, Scales, Warp, sites};
 use crate::error::{Error, Result};
 use crate::nn::{

@@ -1,14 +1,12 @@
 //! The prior as one object.
 
+use super::masked::Masked;
 use super::sites::Sites;
 use super::{Codec, Denoiser, PriorConfig, Scales, Transformer, Uniform};
 use crate::error::Result;
 use crate::nn::{Params, softmax};
-use crate::sequence::Alphabet;
+use crate::sequence::{Alphabet, Imposed};
 use candle_core::{Device, Tensor};
-
-/// Where the table of [`Sites`] lies below `denoiser`.
-pub(super) const SITES: &str = "sites";
 
 /// A diffusion prior: codec, schedule and denoiser.
 pub struct Prior {
@@ -16,6 +14,9 @@ pub struct Prior {
     alphabet: Alphabet,
     codec: Codec,
     denoiser: Box<dyn Denoiser>,
+    imposed: Option<Imposed>,
+    /// Log frequencies of letters at their sites, (L, V), where the denoiser adds to them.
+    sites: Option<Tensor>,
     device: Device,
 }
 
@@ -36,16 +37,17 @@ impl Prior {
         let (v, d) = (alphabet.len(), config.embedding_dim);
         let codec = Codec::new(params, config.embedding, v, d)?;
         let at = params.child("denoiser");
-        let mut denoiser: Box<dyn Denoiser> = if config.denoiser.layers == 0 {
+        let mut sites = None;
+        let denoiser: Box<dyn Denoiser> = if config.sites {
+            let counted = Sites::new(&at, config, v)?;
+            sites = Some(counted.log_frequencies());
+            Box::new(counted)
+        } else if config.denoiser.layers == 0 {
             Box::new(Uniform)
         } else {
             Box::new(Transformer::new(&at, &config.denoiser, config.length, d, v)?)
         };
-        if config.sites {
-            denoiser = Box::new(Sites::new(&at.child(SITES), denoiser, config.length, v)?);
-        }
-        let device = params.device().clone();
-        Ok(Self { config: config.clone(), alphabet, codec, denoiser, device })
+        Ok(Self { sites, ..Self::put_together(config, params, codec, denoiser)? })
     }
 
     /// With a denoiser of the caller's own, for instance an exact one.
@@ -54,9 +56,27 @@ impl Prior {
     /// When the configuration is out of range or a stored embedding has another shape.
     pub fn with_denoiser(config: &PriorConfig, params: &Params, denoiser: Box<dyn Denoiser>) -> Result<Self> {
         config.check()?;
-        let alphabet = config.alphabet()?;
-        let codec = Codec::new(params, config.embedding, alphabet.len(), config.embedding_dim)?;
-        Ok(Self { config: config.clone(), alphabet, codec, denoiser, device: params.device().clone() })
+        let codec = Codec::new(params, config.embedding, config.alphabet()?.len(), config.embedding_dim)?;
+        Self::put_together(config, params, codec, denoiser)
+    }
+
+    fn put_together(
+        config: &PriorConfig,
+        params: &Params,
+        codec: Codec,
+        mut denoiser: Box<dyn Denoiser>,
+    ) -> Result<Self> {
+        let (alphabet, device) = (config.alphabet()?, params.device().clone());
+        let mut imposed = None;
+        if !config.constraint.is_empty() {
+            let rules = Imposed::new(&config.constraint, &alphabet, config.length)?;
+            if rules.masks() {
+                let (shape, kind) = ((config.length, alphabet.len()), (params.dtype(), &device));
+                denoiser = Box::new(Masked::new(denoiser, &rules, shape, kind)?);
+            }
+            imposed = Some(rules);
+        }
+        Ok(Self { config: config.clone(), alphabet, codec, denoiser, imposed, sites: None, device })
     }
 
     /// Its configuration.
@@ -69,6 +89,18 @@ impl Prior {
     #[must_use]
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
+    }
+
+    /// The rules that its decoded sequences keep, if there are any.
+    #[must_use]
+    pub fn imposed(&self) -> Option<&Imposed> {
+        self.imposed.as_ref()
+    }
+
+    /// Log frequencies of letters at their sites, (L, V), where the denoiser adds to them; letters are uniform to it elsewhere.
+    #[must_use]
+    pub fn sites(&self) -> Option<&Tensor> {
+        self.sites.as_ref()
     }
 
     /// Its codec.

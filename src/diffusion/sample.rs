@@ -4,7 +4,7 @@ use super::{Grid, Prior, SolverKind};
 use crate::error::{Error, Result};
 use crate::nn::{Pool, softmax};
 use crate::random::{Rng, Seed};
-use crate::sequence::Sequence;
+use crate::sequence::{Imposed, Pick, Sequence};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ pub enum Decode {
 }
 
 impl Decode {
-    /// Reads (B, L, V) logits; `rng` is used by [`Decode::Draw`] only.
+    /// Reads (B, L, V) logits; `rng` is used by [`Decode::Draw`] only. Under a constraint letters are chosen together: the best
+    /// sequence that keeps it, or a draw from the letter probabilities given that it is kept.
     ///
     /// # Errors
     /// When the tensor cannot be read.
@@ -33,6 +34,9 @@ impl Decode {
         let values = values.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
         if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::device(format!("state {} of the batch is no longer finite", bad / (l * v))));
+        }
+        if let Some(imposed) = prior.imposed() {
+            return self.within(imposed, &values, l * v, rng);
         }
         (0..b)
             .map(|row| {
@@ -48,6 +52,20 @@ impl Decode {
                 Sequence::from_ids(ids, prior.alphabet())
             })
             .collect()
+    }
+}
+
+impl Decode {
+    /// Reads rows of logits, or of probabilities where they are drawn from, as the best sequences, or draws, that keep the rules.
+    fn within(self, imposed: &Imposed, values: &[f64], row: usize, rng: &mut Rng) -> Result<Vec<Sequence>> {
+        let read = |row: &[f64]| match self {
+            Self::Hard => imposed.choose(row, &mut Pick::Best),
+            Self::Draw => {
+                let logs: Vec<f64> = row.iter().map(|p| p.max(f64::MIN_POSITIVE).ln()).collect();
+                imposed.choose(&logs, &mut Pick::Draw(&mut *rng))
+            }
+        };
+        values.chunks(row).map(read).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::prepare::Parts;
 use super::settings::Plan;
+use crate::cli::constraining::verify;
 use crate::cli::context::Context;
 use crate::cli::finetune::Outcome;
 use crate::cli::tilted::Sampler;
@@ -91,6 +92,7 @@ impl Picked {
         let count = plan.count.min(sequences.len());
         let selection = diverse(&sequences, &score, count, plan.min_distance, Metric::Hamming)?;
         let chosen: Vec<Sequence> = selection.chosen.iter().map(|i| sequences[*i].clone()).collect();
+        verify(&parts.prior.config().constraint, &chosen, parts.prior.alphabet())?;
         let truth = match parts.truth.as_mut() {
             Some(truth) => values(truth.as_mut(), &chosen)?,
             None => vec![None; chosen.len()],

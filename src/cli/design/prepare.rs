@@ -1,10 +1,10 @@
 //! The parts of a design job: prior, reward, judge, known sequences.
 
 use super::settings::Plan;
+use crate::cli::constraining::open_constrained;
 use crate::cli::context::Context;
 use crate::cli::finetune::{Job, Outcome, fits};
 use crate::cli::pretrain;
-use crate::diffusion::open_prior;
 use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
@@ -14,7 +14,7 @@ use crate::reward::{
     Architecture, Ensemble, EnsembleConfig, HeldOut, ResidualConfig, Reward, TrainConfig, Trainer, TrainingSet,
     held_out,
 };
-use crate::sequence::{Records, Sequence};
+use crate::sequence::{Imposed, Records, Sequence};
 use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,13 +59,14 @@ impl Parts {
     ) -> Result<Self> {
         let seed = context.seed();
         let device = context.device()?;
+        let rules = plan.rules(records)?;
         let (prior_name, (prior, prior_folder)) = match (&plan.prior, records) {
-            (Some(name), _) => (name.clone(), open_prior(name, &device)?),
+            (Some(name), _) => (name.clone(), open_constrained(name, &rules, &device)?),
             (None, Some(records)) => {
                 let folder = out.join("prior");
                 pretrain::train(records, &folder, plan.prior_steps, context)?;
                 let name = folder.display().to_string();
-                ("prior trained on the table".to_owned(), open_prior(&name, &device)?)
+                ("prior trained on the table".to_owned(), open_constrained(&name, &rules, &device)?)
             }
             (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
         };
@@ -148,9 +149,13 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
         Some(records) => Some(PriorConfig::new(&records.alphabet, pretrain::one_length(&records.sequences())?)),
         None => None,
     };
+    let rules = plan.rules(records)?;
     let prior = match (&plan.prior, &table) {
-        (Some(name), _) => open_prior(name, &context.device()?)?.0.config().clone(),
-        (None, Some(shape)) => shape.clone(),
+        (Some(name), _) => open_constrained(name, &rules, &context.device()?)?.0.config().clone(),
+        (None, Some(shape)) => {
+            Imposed::new(&rules, &shape.alphabet()?, shape.length)?;
+            shape.clone()
+        }
         (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
     };
     plan.tuning.plan(&prior)?;

@@ -1,9 +1,11 @@
 //! Arguments of `design`, and what they amount to.
 
 use crate::cli::check::{required, within};
+use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
+use crate::sequence::{Constraint, Records};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -71,6 +73,8 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     tuning: Tuning,
     #[command(flatten)]
+    constraining: Constraining,
+    #[command(flatten)]
     reading: Reading,
 }
 
@@ -90,10 +94,26 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) prior_steps: u64,
     pub(in crate::cli) reward_epochs: u64,
     pub(in crate::cli) tuning: Tuning,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(in crate::cli) constraining: Constraining,
     pub(in crate::cli) reading: Reading,
 }
 
+fn is_default(constraining: &Constraining) -> bool {
+    *constraining == Constraining::default()
+}
+
 impl Plan {
+    /// The rules that designs keep; mutations are counted from the table's wild type, unless a file gives another.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a flag is no rule.
+    pub(super) fn rules(&self, records: Option<&Records>) -> Result<Constraint> {
+        let options = self.reading.options()?;
+        let known = records.and_then(|records| Some(records.report.wild_type.as_ref()?.text(&records.alphabet)));
+        self.constraining.rules(options.wild_type.or(known), self.reading.first_position)
+    }
+
     /// The demonstration on TFBind8, with the models inside the program.
     pub(in crate::cli) fn demo(truth: Option<&str>) -> Self {
         Self {
@@ -143,6 +163,7 @@ impl Args {
             prior_steps: within("prior-steps", self.prior_steps.unwrap_or(4000), 1..=100_000_000)?,
             reward_epochs: within("reward-epochs", self.reward_epochs.unwrap_or(20), 1..=100_000)?,
             tuning: self.tuning,
+            constraining: self.constraining,
             reading: self.reading,
         })
     }

@@ -6,6 +6,7 @@ use super::balance::BalanceArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
+use crate::cli::constraining::{Constraining, Origin};
 use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::{ChainConfig, InitialLaw};
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
@@ -59,6 +60,10 @@ pub(in crate::cli) struct Args {
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) tuning: Tuning,
+    #[command(flatten)]
+    pub(super) constraining: Constraining,
+    #[command(flatten)]
+    pub(super) origin: Origin,
 }
 
 /// How a control is trained and certified.

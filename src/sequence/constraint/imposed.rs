@@ -1,0 +1,254 @@
+//! Sequences that keep all rules, found among letter scores.
+
+use super::automaton::{Automaton, DEAD};
+use super::blame;
+use super::count::{Count, Counts};
+use super::{Compiled, Constraint};
+use crate::error::Result;
+use crate::random::Rng;
+use crate::sequence::{Alphabet, Sequence};
+
+/// Which of the sequences that keep the rules is taken.
+#[derive(Debug)]
+pub enum Pick<'a> {
+    /// The one of greatest total score.
+    Best,
+    /// A draw from the law that is proportional to exp(total score).
+    Draw(&'a mut Rng),
+}
+
+/// A [`Constraint`] for sequences of one length, as a sampler keeps it.
+///
+/// Letters that a position may not have are masked; motifs, runs, substitutions and the share of G and C are a deterministic
+/// automaton, over which letters are chosen together, exactly (Viterbi; forward filtering and backward sampling for draws):
+///
+/// ```text
+/// x = argmax_{x keeps the rules} Σ_i s_i(x_i)      or      p(x) ∝ exp Σ_i s_i(x_i) · [x keeps the rules]
+/// ```
+///
+/// ```
+/// use seqtilt::sequence::{Alphabet, Constraint, Imposed, Pick};
+/// let dna = Alphabet::dna();
+/// let imposed = Imposed::new(&Constraint::from_toml("max-homopolymer = 1")?, &dna, 3)?;
+/// // A is wanted most everywhere, then T in the middle
+/// let scores = [9.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 8.0, 9.0, 0.0, 0.0, 0.0];
+/// assert_eq!(imposed.choose(&scores, &mut Pick::Best)?.text(&dna), "ATA");
+/// assert!((imposed.log_count() - 36_f64.ln()).abs() < 1e-12);
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+///
+/// # Cost
+/// One pass over `L · V · states` where the letter-wise choice breaks a rule, and over L where it does not. States are those of the
+/// motifs times one more than each bounded count.
+pub struct Imposed {
+    alphabet: Alphabet,
+    allowed: Vec<u64>,
+    motifs: Automaton,
+    counts: Counts,
+    log_count: f64,
+}
+
+impl std::fmt::Debug for Imposed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Imposed").field("states", &self.states()).finish_non_exhaustive()
+    }
+}
+
+impl Imposed {
+    /// The rules for sequences of `length` letters.
+    ///
+    /// # Errors
+    /// A usage error when a rule does not fit; an error with exit code 4 when no sequence keeps them all: it names the rules to blame
+    /// and what is left without each.
+    pub fn new(constraint: &Constraint, alphabet: &Alphabet, length: usize) -> Result<Self> {
+        let imposed = Self::compiled(&constraint.compile(alphabet, length)?, alphabet)?;
+        if imposed.log_count.is_finite() { Ok(imposed) } else { Err(blame::infeasible(constraint, alphabet, length)) }
+    }
+
+    /// As [`new`](Self::new), also where nothing keeps them.
+    pub(super) fn compiled(rules: &Compiled, alphabet: &Alphabet) -> Result<Self> {
+        let mut counts = Vec::new();
+        if let Some(origin) = &rules.wild_type {
+            let [least, most] = rules.mutations;
+            if least > 0 || most < rules.length {
+                let counted = origin.ids().iter().map(|id| !(1 << id)).collect();
+                counts.push(Count { counted, least, most });
+            }
+        }
+        if let Some((set, [least, most])) = rules.gc {
+            counts.push(Count { counted: vec![set; rules.length], least, most });
+        }
+        let mut imposed = Self {
+            alphabet: alphabet.clone(),
+            allowed: rules.allowed.clone(),
+            motifs: Automaton::new(&rules.patterns, rules.letters)?,
+            counts: Counts::new(counts, rules.length),
+            log_count: 0.0,
+        };
+        let flat = vec![0.0; rules.length * rules.letters];
+        imposed.log_count = imposed.futures(&flat, true)[0];
+        Ok(imposed)
+    }
+
+    /// Log of the number of sequences that keep the rules.
+    #[must_use]
+    pub fn log_count(&self) -> f64 {
+        self.log_count
+    }
+
+    /// Whether a letter may stand at a position, whatever stands elsewhere.
+    #[must_use]
+    pub fn allows(&self, index: usize, id: u8) -> bool {
+        self.allowed[index] >> id & 1 == 1
+    }
+
+    /// Whether letters are told apart by their positions at all.
+    #[must_use]
+    pub fn masks(&self) -> bool {
+        let letters = self.alphabet.len() as u32;
+        self.allowed.iter().any(|set| set.count_ones() < letters)
+    }
+
+    /// Whether a sequence keeps every rule.
+    #[must_use]
+    pub fn keeps(&self, ids: &[u8]) -> bool {
+        if ids.len() != self.allowed.len() {
+            return false;
+        }
+        let (mut motif, mut count) = (0, 0);
+        for (index, id) in ids.iter().enumerate() {
+            if !self.allows(index, *id) {
+                return false;
+            }
+            let next = self.motifs.after(motif, usize::from(*id));
+            let risen = self.counts.after(self.counts.rises(index, usize::from(*id)))[count];
+            if next == DEAD || risen == DEAD {
+                return false;
+            }
+            (motif, count) = (next as usize, risen as usize);
+        }
+        self.counts.accepts(count)
+    }
+
+    /// The sequence of greatest score, or a draw, among those that keep the rules; `scores` are (L, V), row by row.
+    ///
+    /// # Errors
+    /// When the number of scores is not L V, or one is not a number.
+    pub fn choose(&self, scores: &[f64], pick: &mut Pick<'_>) -> Result<Sequence> {
+        let (length, letters) = (self.allowed.len(), self.alphabet.len());
+        if scores.len() != length * letters || scores.iter().any(|score| score.is_nan()) {
+            let got = scores.len();
+            return Err(crate::Error::data(format!("{got} scores; {length} times {letters} numbers are accepted")));
+        }
+        if let Pick::Best = pick {
+            let free: Vec<u8> = (0..length).map(|i| self.most(&scores[i * letters..][..letters], i)).collect();
+            if self.keeps(&free) {
+                return Sequence::from_ids(free, &self.alphabet);
+            }
+        }
+        let futures = self.futures(scores, matches!(pick, Pick::Draw(_)));
+        let (mut motif, mut count) = (0, 0);
+        let mut ids = Vec::with_capacity(length);
+        for (index, scores) in scores.chunks(letters).enumerate() {
+            let ahead = &futures[(index + 1) * self.states()..];
+            let values: Vec<f64> = (0..letters)
+                .map(|id| {
+                    self.after(index, motif, count, id).map_or(f64::NEG_INFINITY, |next| scores[id] + ahead[next])
+                })
+                .collect();
+            let id = match pick {
+                Pick::Best => greatest(&values),
+                Pick::Draw(rng) => {
+                    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    rng.weighted(&values.iter().map(|value| (value - top).exp()).collect::<Vec<f64>>())
+                }
+            };
+            let next = self.after(index, motif, count, id).unwrap_or(0);
+            (motif, count) = (next / self.counts.states(), next % self.counts.states());
+            ids.push(id as u8);
+        }
+        Sequence::from_ids(ids, &self.alphabet)
+    }
+
+    fn states(&self) -> usize {
+        self.motifs.states() * self.counts.states()
+    }
+
+    /// The letter of greatest score that a position may have.
+    fn most(&self, scores: &[f64], index: usize) -> u8 {
+        let masked: Vec<f64> = (0_u8..)
+            .zip(scores)
+            .map(|(id, score)| if self.allows(index, id) { *score } else { f64::NEG_INFINITY })
+            .collect();
+        greatest(&masked) as u8
+    }
+
+    /// The state after a letter; nothing where a rule is broken.
+    fn after(&self, index: usize, motif: usize, count: usize, id: usize) -> Option<usize> {
+        if !self.allows(index, id as u8) {
+            return None;
+        }
+        let next = self.motifs.after(motif, id);
+        let risen = self.counts.after(self.counts.rises(index, id))[count];
+        (next != DEAD && risen != DEAD).then(|| next as usize * self.counts.states() + risen as usize)
+    }
+
+    /// What the best continuation is worth before each position in each state, or the log of the sum over all: (L + 1, states).
+    fn futures(&self, scores: &[f64], summed: bool) -> Vec<f64> {
+        let (length, letters, states) = (self.allowed.len(), self.alphabet.len(), self.states());
+        let counts = self.counts.states();
+        let mut futures = vec![f64::NEG_INFINITY; (length + 1) * states];
+        for state in 0..states {
+            if self.counts.accepts(state % counts) {
+                futures[length * states + state] = 0.0;
+            }
+        }
+        let mut sums = vec![0.0; if summed { counts } else { 0 }];
+        for index in (0..length).rev() {
+            let (now, ahead) = futures[index * states..(index + 2) * states].split_at_mut(states);
+            let choices: Vec<(usize, f64, &[u32])> = (0..letters)
+                .filter(|id| self.allows(index, *id as u8))
+                .map(|id| (id, scores[index * letters + id], self.counts.after(self.counts.rises(index, id))))
+                .collect();
+            for (motif, now) in now.chunks_mut(counts).enumerate() {
+                let each = |visit: &mut dyn FnMut(usize, f64)| {
+                    for (id, score, risen) in &choices {
+                        let next = self.motifs.after(motif, *id);
+                        if next == DEAD {
+                            continue;
+                        }
+                        let ahead = &ahead[next as usize * counts..][..counts];
+                        for (count, risen) in risen.iter().enumerate() {
+                            if *risen != DEAD {
+                                visit(count, score + ahead[*risen as usize]);
+                            }
+                        }
+                    }
+                };
+                each(&mut |count, value| now[count] = now[count].max(value));
+                if summed {
+                    sums.fill(0.0);
+                    each(&mut |count, value| {
+                        if value > f64::NEG_INFINITY {
+                            sums[count] += (value - now[count]).exp();
+                        }
+                    });
+                    for (now, sum) in now.iter_mut().zip(&sums) {
+                        *now += if *sum > 0.0 { sum.ln() } else { 0.0 };
+                    }
+                }
+            }
+        }
+        futures
+    }
+}
+
+fn greatest(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}

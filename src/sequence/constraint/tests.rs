@@ -1,0 +1,137 @@
+use super::*;
+use crate::random::Seed;
+
+/// Sets of rules for DNA words of six letters, each with a wild type at hand.
+const RULES: [&str; 9] = [
+    "forbidden = [\"GAT\"]",
+    "forbidden = [\"RNY\"]\none-strand = true",
+    "max-homopolymer = 2",
+    "gc = [0.5, 0.7]",
+    "wild-type = \"ACGTAC\"\nmax-mutations = 2",
+    "wild-type = \"ACGTAC\"\nmin-mutations = 5",
+    "wild-type = \"ACGTAC\"\nfixed = [\"2\", \"5-6\"]\nallowed = { \"1\" = \"AT\" }",
+    "wild-type = \"ACGTAC\"\nfirst-position = -1\nmutable = [\"0-2\"]\nmin-mutations = 1",
+    "wild-type = \"ACGTAC\"\nmin-mutations = 2\nmax-mutations = 4\nforbidden = [\"CG\", \"A.T\"]\nmax-homopolymer = 2\ngc = [0.3, 0.6]",
+];
+
+fn words() -> Vec<Sequence> {
+    Sequence::all(&Alphabet::dna(), 6).collect()
+}
+
+#[test]
+fn the_automaton_keeps_exactly_what_breaks_no_rule() {
+    let (dna, words) = (Alphabet::dna(), words());
+    for rules in RULES {
+        let rules = Constraint::from_toml(rules).unwrap();
+        let imposed = Imposed::new(&rules, &dna, 6).unwrap();
+        let mut kept = 0_u32;
+        for word in &words {
+            let keeps = rules.violations(word, &dna).unwrap().is_empty();
+            assert_eq!(imposed.keeps(word.ids()), keeps, "{rules:?}: {}", word.text(&dna));
+            kept += u32::from(keeps);
+        }
+        assert!(kept > 0 && kept < 4096, "{rules:?}: {kept}");
+        // sums of at most 4096 terms in f64
+        assert!((imposed.log_count() - f64::from(kept).ln()).abs() < 1e-10);
+    }
+}
+
+#[test]
+fn the_best_is_the_best_of_all_that_keep_the_rules() {
+    let (dna, words, mut rng) = (Alphabet::dna(), words(), Seed::root(4).rng());
+    for rules in RULES {
+        let imposed = Imposed::new(&Constraint::from_toml(rules).unwrap(), &dna, 6).unwrap();
+        for _ in 0..5 {
+            let scores: Vec<f64> = (0..24).map(|_| 3.0 * rng.normal()).collect();
+            let total =
+                |x: &Sequence| x.ids().iter().enumerate().map(|(i, id)| scores[4 * i + usize::from(*id)]).sum::<f64>();
+            let kept = words.iter().filter(|x| imposed.keeps(x.ids()));
+            let best = kept.max_by(|a, b| total(a).total_cmp(&total(b))).unwrap();
+            assert_eq!(&imposed.choose(&scores, &mut Pick::Best).unwrap(), best, "{rules}");
+        }
+    }
+}
+
+#[test]
+fn draws_have_the_law_of_the_scores_among_what_keeps_the_rules() {
+    let (dna, words, mut rng) = (Alphabet::dna(), words(), Seed::root(5).rng());
+    let imposed = Imposed::new(&Constraint::from_toml(RULES[8]).unwrap(), &dna, 6).unwrap();
+    let scores: Vec<f64> = (0..24).map(|_| rng.normal()).collect();
+    let total = |x: &Sequence| x.ids().iter().enumerate().map(|(i, id)| scores[4 * i + usize::from(*id)]).sum::<f64>();
+    let kept: Vec<&Sequence> = words.iter().filter(|x| imposed.keeps(x.ids())).collect();
+    let z: f64 = kept.iter().map(|x| total(x).exp()).sum();
+    let n = 20_000;
+    let mut mean = 0.0;
+    for _ in 0..n {
+        let x = imposed.choose(&scores, &mut Pick::Draw(&mut rng)).unwrap();
+        assert!(imposed.keeps(x.ids()));
+        mean += total(&x) / f64::from(n);
+    }
+    let moment = |power: i32| kept.iter().map(|x| total(x).exp() / z * total(x).powi(power)).sum::<f64>();
+    let error = ((moment(2) - moment(1).powi(2)) / f64::from(n)).sqrt();
+    assert!((mean - moment(1)).abs() < 4.0 * error, "{mean} {} ± {error}", moment(1));
+}
+
+#[test]
+fn what_cannot_be_kept_names_the_rule_to_blame_and_what_is_left_without_it() {
+    let dna = Alphabet::dna();
+    let infeasible = |rules: &str| Imposed::new(&Constraint::from_toml(rules).unwrap(), &dna, 6).unwrap_err();
+    let error = infeasible("wild-type = \"GGGGGG\"\nfixed = [\"1-4\"]\nmax-homopolymer = 2");
+    assert_eq!(error.kind(), crate::Kind::Constraint);
+    assert_eq!(error.message(), "no sequence of 6 letters keeps all constraints");
+    // without the run all 16 ends; without the fixed letters 4·3 pairs and so on: all words without three in a row
+    let kept = Imposed::new(&Constraint::from_toml("max-homopolymer = 2").unwrap(), &dna, 6).unwrap();
+    let left = kept.log_count().exp();
+    assert_eq!(
+        error.hint_text().unwrap(),
+        format!("without `fixed` {left:.0}, without `max-homopolymer` 16 would be left")
+    );
+    let both = infeasible("wild-type = \"GGGGGG\"\nfixed = [\"1-6\"]\nmax-homopolymer = 2\nforbidden = [\"GG\"]");
+    assert!(both.hint_text().unwrap().starts_with("without `fixed`"));
+    let none = infeasible("max-homopolymer = 1\nforbidden = [\".\"]\ngc = [0.5, 0.6]\nallowed = { \"1-6\" = \"A\" }");
+    assert_eq!(none.hint_text(), Some("no single rule is to blame: leave out two or more"));
+}
+
+#[test]
+fn other_strands_and_names_of_enzymes_are_known() {
+    let dna = Alphabet::dna();
+    let found = |rules: &str, word: &str| -> Vec<String> {
+        let word = Sequence::parse(word, &dna).unwrap();
+        Constraint::from_toml(rules).unwrap().violations(&word, &dna).unwrap().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(found("enzymes = [\"BsaI\"]", "AAGAGACCAA"), ["enzymes: BsaI (GGTCTC), other strand at 3"]);
+    assert!(found("enzymes = [\"BsaI\"]\none-strand = true", "AAGAGACCAA").is_empty());
+    assert_eq!(found("forbidden = [\"ACGT\"]", "ACGT"), ["forbidden: ACGT at 1"]);
+    assert_eq!(
+        found("max-homopolymer = 3", "CAAAAAC"),
+        ["max-homopolymer: 4 A in a row at 2", "max-homopolymer: 4 A in a row at 3"]
+    );
+    for entry in ENZYMES.entries() {
+        assert!(Pattern::parse("enzymes", entry.name, entry.make.site, &dna).unwrap().sets.len() >= 6);
+    }
+}
+
+#[test]
+fn rules_that_do_not_fit_say_what_is_accepted() {
+    let dna = Alphabet::dna();
+    for (rules, wrong) in [
+        ("max-mutations = 3", "`max-mutations` needs a wild type"),
+        ("fixed = [\"2\"]", "`fixed` needs a wild type"),
+        ("wild-type = \"ACG\"", "`wild-type` has 3 letters where designs have 6"),
+        ("wild-type = \"ACGTAC\"\nfixed = [\"7\"]", "`7` is no position or span of 1 to 6"),
+        ("wild-type = \"ACGTAC\"\nfixed = [\"4-2\"]", "`4-2` is no position or span"),
+        ("forbidden = [\"A[C\"]", "leaves a bracket open"),
+        ("forbidden = [\"AZ\"]", "motif `AZ` has `Z`"),
+        ("forbidden = [\"\"]", "matches nothing"),
+        ("enzymes = [\"EcoRX\"]", "unknown restriction enzyme `EcoRX`"),
+        ("gc = [0.6, 0.4]", "two shares in order"),
+        ("max-homopolymer = 0", "at least 1 is accepted"),
+        ("wild-type = \"ACGTAC\"\nmin-mutations = 3\nmax-mutations = 2", "`min-mutations` is 3 and `max-mutations` 2"),
+    ] {
+        let error = Imposed::new(&Constraint::from_toml(rules).unwrap(), &dna, 6).unwrap_err();
+        assert!(error.message().contains(wrong), "{rules}: {error}");
+    }
+    assert!(Constraint::from_toml("gcc = [0.1, 0.2]").is_err());
+    let protein = Constraint::from_toml("gc = [0.4, 0.6]").unwrap();
+    assert!(Imposed::new(&protein, &Alphabet::protein(), 6).unwrap_err().message().contains("is for DNA and RNA"));
+}
