@@ -6,6 +6,7 @@ use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
 use crate::sequence::{Constraint, Records};
+use crate::store::embedded::MODELS;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ Examples:
                                     from models that exist; no table is needed
   seqtilt design variants.csv --prior prior --out designs
                                     a prior of your own, the reward from the table
+  seqtilt design gfp --out designs --max-mutations 8 --fixed 64-66
+                                    the data set's own models, within 8 substitutions of the wild type
 
 Designs are drawn from the tuned sampler, made unique, scored by the reward and by a judge that it never saw, and the best
 by `mean - caution * sd` are kept at least --min-distance letters apart. The same command goes on after an interruption.";
@@ -30,7 +33,8 @@ const DEMO_ALPHA: f64 = 0.02;
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::cli) struct Args {
-    /// Table of measured variants: CSV, TSV, or the name of a data set
+    /// Table of measured variants: CSV, TSV, or the name of a data set, whose built-in prior, reward and judge are used where
+    /// there are all three
     #[serde(skip)]
     pub(super) input: Option<String>,
     /// Folder of the results
@@ -131,6 +135,15 @@ impl Plan {
     }
 }
 
+/// Prior, reward and judge inside the program that were trained on a named data set, where there are all three.
+fn built_in(set: &str) -> Option<[String; 3]> {
+    let model = |part: &str| {
+        let name = format!("{set}-{part}");
+        MODELS.iter().any(|model| model.name == name).then_some(name)
+    };
+    Some([model("prior")?, format!("model:{}", model("reward")?), format!("model:{}", model("judge")?)])
+}
+
 impl Args {
     /// The folder of the results.
     ///
@@ -144,7 +157,13 @@ impl Args {
     ///
     /// # Errors
     /// When a value is out of range or parts are missing.
-    pub(super) fn plan(self, input: Option<String>) -> Result<Plan> {
+    pub(super) fn plan(mut self, input: Option<String>) -> Result<Plan> {
+        if let Some(set) =
+            input.as_deref().filter(|_| self.prior.is_none() && self.reward.is_none() && self.judge.is_none())
+            && let Some([prior, reward, judge]) = built_in(set)
+        {
+            (self.prior, self.reward, self.judge) = (Some(prior), Some(reward), Some(judge));
+        }
         if input.is_none() && (self.prior.is_none() || self.reward.is_none() || self.judge.is_none()) {
             return Err(Error::usage("`design` needs a table, or all of `--prior`, `--reward` and `--judge`")
                 .hint("for example: seqtilt design variants.csv --out designs"));

@@ -143,10 +143,10 @@ pub(in crate::cli) struct Tuning {
     /// Residual blocks of the control network [default: 2]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) control_layers: Option<usize>,
-    /// Paths of the tuned chain behind the certificate [default: 20000]
+    /// Paths of the tuned chain behind the certificate [default: 20000; fewer of more than 32 letters]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) certificate_paths: Option<usize>,
-    /// Paths of the base chain behind log Z [default: 100000]
+    /// Paths of the base chain behind log Z [default: 100000; fewer of more than 32 letters]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) base_paths: Option<usize>,
     /// Compute the activations of whole paths twice instead of keeping what fits into a quarter of the free memory: less
@@ -197,6 +197,16 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) recompute: bool,
     #[serde(skip)]
     pub(in crate::cli) checkpoint: u64,
+}
+
+/// Letters up to which a path costs what defaults are meant for.
+const SHORT: usize = 32;
+/// Paths that are drawn however long they are.
+const FEWEST: usize = 2_000;
+
+/// As many paths of so many letters as take about the time of `count` short ones.
+fn affordable(count: usize, length: usize) -> usize {
+    if length <= SHORT { count } else { (count * SHORT / length).max(FEWEST).min(count) }
 }
 
 impl Tuning {
@@ -295,8 +305,16 @@ impl Tuning {
             finetune: config,
             initial: law,
             consistency: self.soft_q.consistency.clone(),
-            certificate_paths: within("certificate-paths", self.certificate_paths.unwrap_or(20_000), 100..=50_000_000)?,
-            base_paths: within("base-paths", self.base_paths.unwrap_or(100_000), 100..=100_000_000)?,
+            certificate_paths: within(
+                "certificate-paths",
+                self.certificate_paths.unwrap_or_else(|| affordable(20_000, prior.length)),
+                100..=50_000_000,
+            )?,
+            base_paths: within(
+                "base-paths",
+                self.base_paths.unwrap_or_else(|| affordable(100_000, prior.length)),
+                100..=100_000_000,
+            )?,
             recompute: self.recompute,
             checkpoint: within("tuning-checkpoint", self.tuning_checkpoint.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?,
         })

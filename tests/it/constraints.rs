@@ -1,0 +1,86 @@
+//! Rules that designs keep, through the command line.
+
+use crate::resume::Toy;
+use serde_json::Value;
+use std::fs;
+
+const RULES: &str = "wild-type = \"ACGTACGTACGTACGTACGT\"\nfixed = [\"1-2\"]\nmin-mutations = 2\nmax-mutations = 9\n\
+                     enzymes = [\"EcoRI\"]\nforbidden = [\"GGN\"]\ngc = [0.4, 0.6]\nmax-homopolymer = 3\n";
+
+/// Whether a word of twenty letters keeps the rules above, by hand.
+fn keeps(word: &str) -> bool {
+    let wild_type = "ACGTACGTACGTACGTACGT";
+    let changed = word.bytes().zip(wild_type.bytes()).filter(|(a, b)| a != b).count();
+    let gc = word.bytes().filter(|letter| b"GC".contains(letter)).count();
+    let other: String = word.chars().rev().map(|c| "TGCA".chars().nth("ACGT".find(c).unwrap()).unwrap()).collect();
+    // the last letter has none after it
+    let pair = |strand: &str| strand[..strand.len() - 1].contains("GG");
+    let run = ["AAAA", "CCCC", "GGGG", "TTTT"].iter().any(|run| word.contains(run));
+    word.starts_with("AC")
+        && (2..=9).contains(&changed)
+        && (8..=12).contains(&gc)
+        && !word.contains("GAATTC")
+        && !pair(word)
+        && !pair(&other)
+        && !run
+}
+
+/// What is said on standard error by a command that ends with an exit code.
+fn refused(toy: &Toy, line: &str, code: i32) -> String {
+    let output = toy.output(line);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+    said
+}
+
+fn letters(fasta: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(fasta);
+    text.lines().filter(|line| !line.starts_with('>')).map(str::to_owned).collect()
+}
+
+#[test]
+fn draws_of_prior_and_tuned_sampler_keep_every_rule() {
+    let toy = Toy::new();
+    fs::write(toy.path("rules.toml"), RULES).unwrap();
+    fs::write(toy.path("m.txt"), ">M two letters\nA [ 1 0 ]\nC [ 0 1 ]\nG [ 9 8 ]\nT [ 0 1 ]\n").unwrap();
+    for decode in ["hard", "draw"] {
+        let line = format!("sample --prior uniform:dna:20 --constraints rules.toml --count 400 --decode {decode}");
+        let drawn = letters(&toy.succeed(&format!("{line} --threads 1")).stdout);
+        assert_eq!(drawn.len(), 400);
+        assert!(drawn.iter().all(|word| keeps(word)), "{drawn:?}");
+        assert_eq!(drawn, letters(&toy.succeed(&format!("{line} --threads 3")).stdout));
+        // as diverse as can be: nothing is thrown together by the rules
+        assert!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len() > 380);
+    }
+    // a reward that wants what is forbidden
+    let small = "--tuning-steps 4 --paths 16 --chain-steps 8 --certificate-paths 200 --base-paths 400 --control-dim 8";
+    let reward = "--reward pwm:m.txt --alpha 0.5 --out f --json";
+    let tune = format!("finetune --prior uniform:dna:20 --constraints rules.toml {reward} {small}");
+    let said: Value = serde_json::from_slice(&toy.succeed(&tune).stdout).unwrap();
+    assert!(said["certificate"]["gap"]["value"].as_f64().unwrap() > -1.0, "{said}");
+    let drawn = letters(&toy.succeed("sample --control f --count 200").stdout);
+    assert!(drawn.len() == 200 && drawn.iter().all(|word| keeps(word)));
+    // other rules are another job
+    let other = refused(&toy, &tune.replace("--constraints", "--max-homopolymer 2 --constraints"), 2);
+    assert!(other.contains("another") || other.contains("differ"), "{other}");
+}
+
+#[test]
+fn rules_that_cannot_be_kept_are_refused_with_the_rule_to_blame() {
+    let toy = Toy::new();
+    let said = refused(&toy, "sample --prior uniform:dna:6 --wild-type GGGGGG --fixed 1-4 --max-homopolymer 2", 4);
+    assert!(said.contains("no sequence of 6 letters keeps all constraints"), "{said}");
+    assert!(said.contains("without `max-homopolymer` 16 would be left"), "{said}");
+    for (flags, code, wrong) in [
+        ("--max-mutations 3", 2, "needs a wild type"),
+        ("--gc 60", 2, "two shares such as `0.4-0.6`"),
+        ("--enzymes EcoRIX", 2, "did you mean `EcoRI`"),
+        ("--constraints none.toml", 3, "none.toml"),
+    ] {
+        let said = refused(&toy, &format!("sample --prior uniform:dna:6 {flags}"), code);
+        assert!(said.contains(wrong), "{flags}: {said}");
+    }
+    fs::write(toy.path("bad.toml"), "gcc = [0.4, 0.6]\n").unwrap();
+    let said = refused(&toy, "sample --prior uniform:dna:6 --constraints bad.toml", 2);
+    assert!(said.contains("bad.toml") && said.contains("gcc"), "{said}");
+}
