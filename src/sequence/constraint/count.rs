@@ -10,11 +10,21 @@ pub(super) struct Count {
     pub(super) most: usize,
 }
 
+/// States in a row whose next states are in a row too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Run {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) length: usize,
+}
+
 /// All counts together as one automaton: a state is a number for each of them.
 pub(super) struct Counts {
     counts: Vec<Count>,
     /// Next states by which of the counts go up, a bit each.
     next: Vec<Vec<u32>>,
+    /// The same as runs, so that whole slices are worked on.
+    runs: Vec<Vec<Run>>,
     accepted: Vec<bool>,
 }
 
@@ -43,10 +53,12 @@ impl Counts {
             }
             next as u32
         };
-        let next = (0..1 << counts.len()).map(|rises| (0..states).map(|state| step(state, rises)).collect()).collect();
+        let next: Vec<Vec<u32>> =
+            (0..1 << counts.len()).map(|rises| (0..states).map(|state| step(state, rises)).collect()).collect();
+        let runs = next.iter().map(|next| runs(next)).collect();
         let enough = |state: usize| split(state).iter().zip(&counts).all(|(value, count)| *value >= count.least);
         let accepted = (0..states).map(enough).collect();
-        Self { counts, next, accepted }
+        Self { counts, next, runs, accepted }
     }
 
     pub(super) fn states(&self) -> usize {
@@ -62,8 +74,25 @@ impl Counts {
         self.counts.iter().enumerate().map(|(k, count)| ((count.counted[index] >> id & 1) as usize) << k).sum()
     }
 
+    /// The same as runs; states that have none next are in no run.
+    pub(super) fn runs(&self, rises: usize) -> &[Run] {
+        &self.runs[rises]
+    }
+
     /// The states after each state, or [`DEAD`].
     pub(super) fn after(&self, rises: usize) -> &[u32] {
         &self.next[rises]
     }
+}
+
+fn runs(next: &[u32]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (from, to) in next.iter().enumerate().filter(|(_, to)| **to != DEAD) {
+        let to = *to as usize;
+        match runs.last_mut() {
+            Some(run) if run.from + run.length == from && run.to + run.length == to => run.length += 1,
+            _ => runs.push(Run { from, to, length: 1 }),
+        }
+    }
+    runs
 }

@@ -2,7 +2,7 @@
 
 use super::automaton::{Automaton, DEAD};
 use super::blame;
-use super::count::{Count, Counts};
+use super::count::{Count, Counts, Run};
 use super::{Compiled, Constraint};
 use crate::error::Result;
 use crate::random::Rng;
@@ -206,31 +206,32 @@ impl Imposed {
         let mut sums = vec![0.0; if summed { counts } else { 0 }];
         for index in (0..length).rev() {
             let (now, ahead) = futures[index * states..(index + 2) * states].split_at_mut(states);
-            let choices: Vec<(usize, f64, &[u32])> = (0..letters)
+            let choices: Vec<(usize, f64, &[Run])> = (0..letters)
                 .filter(|id| self.allows(index, *id as u8))
-                .map(|id| (id, scores[index * letters + id], self.counts.after(self.counts.rises(index, id))))
+                .map(|id| (id, scores[index * letters + id], self.counts.runs(self.counts.rises(index, id))))
                 .collect();
             for (motif, now) in now.chunks_mut(counts).enumerate() {
-                let each = |visit: &mut dyn FnMut(usize, f64)| {
-                    for (id, score, risen) in &choices {
+                let each = |visit: &mut dyn FnMut(Run, f64, &[f64])| {
+                    for (id, score, runs) in &choices {
                         let next = self.motifs.after(motif, *id);
-                        if next == DEAD {
-                            continue;
-                        }
-                        let ahead = &ahead[next as usize * counts..][..counts];
-                        for (count, risen) in risen.iter().enumerate() {
-                            if *risen != DEAD {
-                                visit(count, score + ahead[*risen as usize]);
-                            }
+                        if next != DEAD {
+                            let ahead = &ahead[next as usize * counts..][..counts];
+                            runs.iter().for_each(|run| visit(*run, *score, &ahead[run.to..][..run.length]));
                         }
                     }
                 };
-                each(&mut |count, value| now[count] = now[count].max(value));
+                each(&mut |run, score, ahead| {
+                    for (now, ahead) in now[run.from..].iter_mut().zip(ahead) {
+                        *now = now.max(score + ahead);
+                    }
+                });
                 if summed {
                     sums.fill(0.0);
-                    each(&mut |count, value| {
-                        if value > f64::NEG_INFINITY {
-                            sums[count] += (value - now[count]).exp();
+                    each(&mut |run, score, ahead| {
+                        for ((sum, now), ahead) in sums[run.from..].iter_mut().zip(&now[run.from..]).zip(ahead) {
+                            if *ahead > f64::NEG_INFINITY {
+                                *sum += (score + ahead - now).exp();
+                            }
                         }
                     });
                     for (now, sum) in now.iter_mut().zip(&sums) {
