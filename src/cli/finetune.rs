@@ -67,6 +67,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         seed: context.seed_number,
         base: None,
         from: None,
+        weighs_base: true,
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)

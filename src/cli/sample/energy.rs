@@ -153,6 +153,7 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
         seed: context.seed_number,
         base: None,
         from: None,
+        weighs_base: true,
     };
     job.run(context)?;
     let pool = context.pool()?;
