@@ -22,7 +22,7 @@ mod solver;
 mod uniform;
 mod warp;
 
-pub use chain::{Chain, Change, DiffusionChain, Leap, Memory, Move};
+pub use chain::{Chain, Change, DiffusionChain, Leap, MOST_NOISE, Memory, Move};
 pub use codec::{Codec, Embedding};
 pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
 pub use consistency::{

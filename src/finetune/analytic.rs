@@ -51,7 +51,7 @@ pub use escort_training::{EscortConfig, EscortTraining};
 pub use interpolant::{Interpolant, Mixing};
 pub use lattice::{Lattice, Tilting};
 pub use mixture::Mixture;
-pub use mixture_chain::MixtureChain;
+pub use mixture_chain::{MixtureChain, renoised};
 pub use mixture_problem::{Fixture, MixtureProblem, Noise, SoftValue};
 pub use parametrisation::Parametrisation;
 pub use problem::{LinearQuadratic, Normal, Optimum, Start};
