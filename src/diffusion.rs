@@ -39,7 +39,7 @@ pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
 pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
-pub use uniform::{Uniform, uniform_prior};
+pub use uniform::{Uniform, uniform_name, uniform_prior};
 pub use warp::Warp;
 
 #[cfg(test)]
