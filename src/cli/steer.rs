@@ -103,7 +103,7 @@ fn certify(
     seed: Seed,
     pool: &Pool,
     context: &Context,
-) -> Result<Option<super::certify::Verdict>> {
+) -> Result<Option<super::certify::Certified>> {
     let (Some(reward), Needs::Gradient) = (reward, plan.kind.needs()) else { return Ok(None) };
     if plan.base_paths == 0 || drawn.sequences.len() < 2 {
         return Ok(None);

@@ -4,7 +4,7 @@ use super::page;
 use super::settings::Plan;
 use super::start::{Finished, StartReport};
 use super::training::{Parts, Watched};
-use crate::cli::certify::{Base, StandIn, Verdict, Weighing, scored_paths};
+use crate::cli::certify::{Base, Certified, StandIn, Weighing, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
@@ -64,7 +64,7 @@ pub(in crate::cli) struct Outcome {
     pub(in crate::cli) prior: String,
     pub(in crate::cli) reward: String,
     #[serde(flatten)]
-    pub(in crate::cli) verdict: Verdict,
+    pub(in crate::cli) verdict: Certified,
     /// What the initial law matters, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) start: Option<StartReport>,

@@ -112,12 +112,12 @@ fn both_directions_close_on_log_z() {
     ] {
         assert!(estimate.z(exact).abs() < 3.0 && estimate.se < most, "{estimate} against {exact}: {weighed:?}");
     }
-    assert!(base.mixture.log_z.se < base.log_z.se && weighed.log_z() == base.mixture.log_z);
+    assert!(base.mixture.log_z.se < base.log_z.se);
     assert!(matches!(weighed.verdict, Verdict::Healthy { .. }), "{weighed:?}");
     let json = serde_json::to_string(&weighed).unwrap();
     assert_eq!(serde_json::from_str::<Weighed>(&json).unwrap(), weighed);
     let alone = Weighed::new(&shifted(m, a, n, false), &[]).unwrap();
-    assert!(alone.base.is_none() && alone.log_z() == weighed.forward.log_z);
+    assert!(alone.base.is_none() && alone.forward == weighed.forward);
     assert!(matches!(alone.verdict, Verdict::Unchecked { .. }));
 }
 
@@ -128,7 +128,7 @@ fn a_log_ratio_of_the_wrong_sign_is_seen() {
     };
     let weighed =
         Weighed::new(&wrong(shifted(0.7, 1.2, 20_000, false)), &wrong(shifted(0.7, 1.2, 20_000, true))).unwrap();
-    assert!(!weighed.verdict.is_usable() || matches!(weighed.verdict, Verdict::Spread { .. }), "{weighed:?}");
+    assert!(!matches!(weighed.verdict, Verdict::Healthy { .. } | Verdict::Unchecked { .. }), "{weighed:?}");
     assert!(weighed.forward.log_z.z(0.72).abs() > 10.0, "{weighed:?}");
 }
 
@@ -163,7 +163,6 @@ fn verdicts_name_what_is_wrong() {
         shifted(0.7, 1.2, n, true).iter().map(|p| BasePath { gain: p.gain + 1.0, ..*p }).collect();
     let apart = Weighed::new(&shifted(0.7, 1.2, n, false), &other).unwrap();
     assert!(matches!(apart.verdict, Verdict::Disagrees { errors } if errors < -10.0), "{apart:?}");
-    assert!(!apart.verdict.is_usable() && !missed.verdict.is_usable() && spread.verdict.is_usable());
 }
 
 #[test]
