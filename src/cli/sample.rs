@@ -138,7 +138,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 Ok((0..logits.dim(0)?).map(|row| logits.get(row)).collect::<candle_core::Result<_>>()?)
             };
             let tuned = sampler.tuned()?;
-            let other = args.eta.map(|eta| tuned.renoised(eta)).transpose()?;
+            let other = args.eta.filter(|eta| eta.to_bits() != chain.eta().to_bits());
+            let other = other.map(|eta| tuned.renoised(eta)).transpose()?;
             let (walked, control) = other.as_ref().map_or_else(|| tuned.walk(), |other| (other as &dyn Chain, None));
             let paths = roll_out(walked, control, count, seed, &pool, logits)?;
             let ends = decode.read(&Tensor::stack(&paths.ends, 0)?, chain.prior(), &mut seed.child("decode").rng())?;

@@ -70,7 +70,10 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 /// Draws unit by unit, so that Ctrl-C is heard.
-fn draw(
+///
+/// # Errors
+/// When the method does not fit the target, a tensor operation or the reward fails, or Ctrl-C was pressed.
+pub(super) fn draw(
     method: &dyn Steering,
     target: &Target<'_>,
     count: usize,
