@@ -146,48 +146,45 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
     let opened = name.reward(&options);
     let way = Way::of(args, opened.as_deref().ok(), letters, length)?;
     let pool = context.pool()?;
-    let (reward, drawn) = match (way, &opened) {
-        (Way::Guidance, Ok(reward)) => {
-            let named = (name.to_string(), info.fingerprint.clone());
-            let walked = Walked {
-                prior,
-                reward: reward.as_ref(),
-                score: &score,
-                named: (&named.0, &named.1),
-                temperature,
-                steps: asked.steps.map(|steps| within("steps", steps, 1..=10_000)).transpose()?,
-                hold: args.hold,
-            };
-            (reward.as_ref(), walked.draw(out, asked.count, &pool, context)?)
+    let (reward, drawn) = if let (Way::Guidance, Ok(reward)) = (way, &opened) {
+        let named = (name.to_string(), info.fingerprint.clone());
+        let walked = Walked {
+            prior,
+            reward: reward.as_ref(),
+            score: &score,
+            named: (&named.0, &named.1),
+            temperature,
+            steps: asked.steps.map(|steps| within("steps", steps, 1..=10_000)).transpose()?,
+            hold: args.hold,
+        };
+        (reward.as_ref(), walked.draw(out, asked.count, &pool, context)?)
+    } else {
+        let tuning = decided(&args.tuning(temperature, asked.steps), prior.config(), opened.is_ok(), context);
+        let soft = opened.as_ref().is_ok_and(|reward| reward.has_soft_value());
+        let plan = tuning.plan_for(prior.config(), soft)?;
+        let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
+        if needs == Needs::Gradient && opened.is_err() {
+            return opened.map(drop);
         }
-        _ => {
-            let tuning = decided(&args.tuning(temperature, asked.steps), prior.config(), opened.is_ok(), context);
-            let soft = opened.as_ref().is_ok_and(|reward| reward.has_soft_value());
-            let plan = tuning.plan_for(prior.config(), soft)?;
-            let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
-            if needs == Needs::Gradient && opened.is_err() {
-                return opened.map(drop);
-            }
-            let reward = opened.as_deref().unwrap_or(&whole);
-            let prior_name = uniform_name(&info.alphabet, length);
-            let job = Job {
-                out,
-                prior: Arc::new(prior),
-                prior_name: &prior_name,
-                prior_folder: &prior_folder,
-                reward,
-                reward_name: name.to_string(),
-                reward_fingerprint: info.fingerprint.clone(),
-                plan,
-                seed: context.seed_number,
-                base: None,
-                from: None,
-                weighs_base: true,
-            };
-            job.run(context)?;
-            let drawn = Sampler::open(out, &device)?.draw(asked.count, context.seed().child("energy"), &pool)?;
-            (reward, drawn)
-        }
+        let reward = opened.as_deref().unwrap_or(&whole);
+        let prior_name = uniform_name(&info.alphabet, length);
+        let job = Job {
+            out,
+            prior: Arc::new(prior),
+            prior_name: &prior_name,
+            prior_folder: &prior_folder,
+            reward,
+            reward_name: name.to_string(),
+            reward_fingerprint: info.fingerprint.clone(),
+            plan,
+            seed: context.seed_number,
+            base: None,
+            from: None,
+            weighs_base: true,
+        };
+        job.run(context)?;
+        let drawn = Sampler::open(out, &device)?.draw(asked.count, context.seed().child("energy"), &pool)?;
+        (reward, drawn)
     };
     let exact = partition(reward, letters, length, temperature, &pool)?;
     let scores = score.scores(&drawn.ends)?;
