@@ -24,7 +24,7 @@ mod solver;
 mod uniform;
 mod warp;
 
-pub use chain::{Chain, Change, DiffusionChain, Leap, Memory, Move};
+pub use chain::{Chain, Change, DiffusionChain, Leap, MOST_NOISE, Memory, Move};
 pub use codec::{Codec, Embedding};
 pub use config::{DenoiserConfig, PretrainConfig, PriorConfig};
 pub use consistency::{
@@ -41,7 +41,7 @@ pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
 pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
-pub use uniform::{Uniform, uniform_prior};
+pub use uniform::{Uniform, uniform_name, uniform_prior};
 pub use warp::Warp;
 
 #[cfg(test)]

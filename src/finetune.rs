@@ -21,6 +21,7 @@ mod glimpse;
 mod objective;
 mod problem;
 mod product_mixture;
+mod renoised;
 mod replay;
 mod rollout;
 mod soft_q;
@@ -47,6 +48,7 @@ pub use objective::{
     Route, Run, ScoreFunction, TrajectoryBalance, Update, Weighed, WeightedLikelihood, objectives_that,
 };
 pub use problem::Problem;
+pub use renoised::Renoised;
 pub use replay::{REPLAY_RULES, Replay, ReplayConfig, Shares, Stock, Track};
 pub use rollout::{Paths, Rollout, roll_out};
 pub use soft_q::SoftQConfig;

@@ -1,13 +1,13 @@
 //! Certificates of tuned chains, and the exact tilt where sequences can be enumerated.
 
+mod certified;
 mod exact;
 mod priced;
-mod verdict;
 mod weighed;
 
+pub(super) use certified::Certified;
 pub(super) use exact::Exact;
 pub(super) use priced::{Priced, StandIn};
-pub(super) use verdict::Verdict;
 pub(super) use weighed::Weighing;
 
 use super::context::Context;
@@ -238,7 +238,12 @@ impl Base {
     ///
     /// # Errors
     /// When numbers are not finite.
-    pub(super) fn certify(&self, alpha: f64, tuned: &Paths<Scored>, stand_in: Option<&StandIn<'_>>) -> Result<Verdict> {
+    pub(super) fn certify(
+        &self,
+        alpha: f64,
+        tuned: &Paths<Scored>,
+        stand_in: Option<&StandIn<'_>>,
+    ) -> Result<Certified> {
         let turned = |reward: f64| stand_in.map_or(Ok(reward), |stand_in| stand_in.surrogate.value(reward));
         let samples = tuned.ends.iter().zip(tuned.log_ratio.iter().zip(&tuned.cost));
         let samples: Vec<PathSample> = samples
@@ -257,6 +262,6 @@ impl Base {
             Self::Sampled(_) => None,
         };
         let weights = Some(weighed::forward(alpha, tuned, stand_in)?);
-        Ok(Verdict { certificate, exact, priced, weights })
+        Ok(Certified { certificate, exact, priced, weights })
     }
 }

@@ -38,9 +38,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let oracle = reward_name.open(&options)?;
     let info = oracle.info().clone();
-    let has_gradient = args.missing.is_none() && reward_name.reward(&options).is_ok();
-    let tuning = decided(&args.tuning, prior.config(), has_gradient, context);
-    let plan = tuning.plan(prior.config())?;
+    let opened = reward_name.reward(&options);
+    let tuning = decided(&args.tuning, prior.config(), args.missing.is_none() && opened.is_ok(), context);
+    let plan = tuning.plan_for(prior.config(), opened.as_ref().is_ok_and(|reward| reward.has_soft_value()))?;
     fits("reward", &info, prior.config(), prior.alphabet())?;
     let missing = args.missing;
     if let Some(value) = missing.filter(|value| !value.is_finite()) {
@@ -50,7 +50,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let score = OracleScore::new(oracle, missing);
     let whole = Whole::new(&score, &info.alphabet);
     let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
-    let relaxed = match reward_name.reward(&options) {
+    let relaxed = match opened {
         Ok(reward) => Some(reward),
         Err(error) if needs == Needs::Gradient && missing.is_none() => return Err(error),
         Err(_) => None,
@@ -68,6 +68,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         seed: context.seed_number,
         base: None,
         from: None,
+        weighs_base: true,
     };
     let outcome = job.run(context)?;
     context.emit(&outcome)

@@ -7,7 +7,7 @@ use super::constraining::{Constraining, Origin, open_constrained, verify};
 use super::context::Context;
 use super::printer;
 use super::tilted::Sampler;
-use crate::diffusion::{Chain as _, Decode, Grid, SampleConfig, SolverKind, sample};
+use crate::diffusion::{Chain, Decode, Grid, SampleConfig, SolverKind, sample};
 use crate::diffusion::{few_steps, open_consistency};
 use crate::error::{Error, Result};
 use crate::finetune::roll_out;
@@ -24,6 +24,8 @@ Examples:
   seqtilt sample --prior tfbind8-prior --count 1000 > samples.fasta
   seqtilt sample --control tilted --count 5000 --out designs.csv
                                     from a fine-tuned sampler, with each path's log-ratio
+  seqtilt sample --control tilted --count 5000 --eta 0 --out flow.csv
+                                    the same tilt by the probability-flow ODE
   seqtilt sample --prior prior --eta 0 --solver heun --steps 20
                                     the probability-flow ODE, second order
   seqtilt sample --consistency fast --steps 2
@@ -56,7 +58,8 @@ pub(super) struct Args {
     /// goes on after an interruption
     #[arg(long, value_name = "FILE|FOLDER")]
     out: Option<PathBuf>,
-    /// Share of noise: 1 the reverse SDE, 0 the probability-flow ODE; priors only [default: 1]
+    /// Share of noise: 1 the reverse SDE, 0 the probability-flow ODE; with --control up to 2, without log-ratios, for controls that
+    /// were trained at 1 from the frozen start [default: 1; with --control the chain's own]
     #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
     eta: Option<f64>,
     /// Steps; calls of a consistency model [default: the prior's; 1 with --consistency]
@@ -130,9 +133,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             (prior.alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
         }
         (None, Some(folder)) => {
-            if args.eta.is_some() || args.steps.is_some() || args.solver.is_some() || args.grid.is_some() {
-                let message = "a fine-tuned sampler runs on the very chain it was trained on; `--eta`, `--steps`, \
-                               `--solver` and `--grid` are for priors";
+            if args.steps.is_some() || args.solver.is_some() || args.grid.is_some() {
+                let message = "a fine-tuned sampler runs on the steps that it was trained on; `--steps`, `--solver` and \
+                               `--grid` are for priors";
                 return Err(Error::usage(message).hint("leave them out, or run `seqtilt finetune` with --chain-steps"));
             }
             let sampler = Sampler::open(folder, &context.device()?)?;
@@ -142,10 +145,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 Ok((0..logits.dim(0)?).map(|row| logits.get(row)).collect::<candle_core::Result<_>>()?)
             };
             let tuned = sampler.tuned()?;
-            let (walked, control) = tuned.walk();
+            let other = args.eta.filter(|eta| eta.to_bits() != chain.eta().to_bits());
+            let other = other.map(|eta| tuned.renoised(eta)).transpose()?;
+            let (walked, control) = other.as_ref().map_or_else(|| tuned.walk(), |other| (other as &dyn Chain, None));
             let paths = roll_out(walked, control, count, seed, &pool, logits)?;
             let ends = decode.read(&Tensor::stack(&paths.ends, 0)?, chain.prior(), &mut seed.child("decode").rng())?;
-            let rows = ends.into_iter().zip(paths.log_ratio.into_iter().map(Some)).collect();
+            // against the chain that was trained on there is no ratio at another noise
+            let ratios = paths.log_ratio.into_iter().map(|ratio| other.is_none().then_some(ratio));
+            let rows = ends.into_iter().zip(ratios).collect();
             (chain.prior().alphabet().clone(), rows)
         }
         _ => {

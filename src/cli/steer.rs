@@ -70,7 +70,10 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 /// Draws unit by unit, so that Ctrl-C is heard.
-fn draw(
+///
+/// # Errors
+/// When the method does not fit the target, a tensor operation or the reward fails, or Ctrl-C was pressed.
+pub(super) fn draw(
     method: &dyn Steering,
     target: &Target<'_>,
     count: usize,
@@ -103,7 +106,7 @@ fn certify(
     seed: Seed,
     pool: &Pool,
     context: &Context,
-) -> Result<Option<super::certify::Verdict>> {
+) -> Result<Option<super::certify::Certified>> {
     let (Some(reward), Needs::Gradient) = (reward, plan.kind.needs()) else { return Ok(None) };
     if plan.base_paths == 0 || drawn.sequences.len() < 2 {
         return Ok(None);

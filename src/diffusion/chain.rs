@@ -119,6 +119,9 @@ pub struct Leap<'a> {
     pub noise: &'a Tensor,
 }
 
+/// The most noise that is walked with, as a share of what a memoryless chain has.
+pub const MOST_NOISE: f64 = 2.0;
+
 /// A prior's sampler as a [`Chain`]: from z ~ N(0, I) at t = 1 to the decode, at a share `eta` of noise in (0, 1].
 ///
 /// At `eta` 1 (the memoryless schedule) the end depends on the initial state through signal(1) alone, so that an initial law hardly
@@ -168,18 +171,30 @@ impl DiffusionChain {
         if !(eta > 0.0 && eta <= 1.0) {
             return Err(Error::usage(format!("`eta` is {eta}; above 0 to 1 is accepted")));
         }
-        let schedule = self.prior.config().schedule.get();
-        let coefficients = self
-            .log_snrs
-            .windows(2)
-            .map(|pair| match self.solver {
-                SolverKind::Euler => {
-                    self.solver.get().coefficients(schedule, schedule.time(pair[0]), schedule.time(pair[1]), eta)
-                }
-                _ => super::solver::Ancestral::between(Scales::at_log_snr(pair[0]), Scales::at_log_snr(pair[1]), eta),
-            })
-            .collect();
+        let coefficients = self.coefficients_at(eta);
         Ok(Self { eta, coefficients, ..self })
+    }
+
+    /// The same steps with any share of noise, 0 to [`MOST_NOISE`], for walks that are not controlled.
+    ///
+    /// # Errors
+    /// When the share is out of range.
+    pub fn walked_at(&self, eta: f64) -> Result<Self> {
+        if !(0.0..=MOST_NOISE).contains(&eta) {
+            return Err(Error::usage(format!("`eta` is {eta}; 0 to {MOST_NOISE} is accepted")));
+        }
+        Ok(Self { eta, coefficients: self.coefficients_at(eta), ..self.clone() })
+    }
+
+    fn coefficients_at(&self, eta: f64) -> Vec<Coefficients> {
+        let schedule = self.prior.config().schedule.get();
+        let step = |pair: &[f64]| match self.solver {
+            SolverKind::Euler => {
+                self.solver.get().coefficients(schedule, schedule.time(pair[0]), schedule.time(pair[1]), eta)
+            }
+            _ => super::solver::Ancestral::between(Scales::at_log_snr(pair[0]), Scales::at_log_snr(pair[1]), eta),
+        };
+        self.log_snrs.windows(2).map(step).collect()
     }
 
     /// Share of noise.

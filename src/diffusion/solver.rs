@@ -36,7 +36,7 @@ pub trait Solver: Send + Sync {
 ///
 /// ```text
 /// posterior² = noise_s²/noise_t² · (1 − signal_t²/signal_s²)
-/// std = eta · posterior,   direction = √(noise_s² − std²)
+/// std = min(eta · posterior, noise_s),   direction = √(noise_s² − std²)
 /// z_s = signal_s ẑ₀ + direction (z_t − signal_t ẑ₀)/noise_t + std ξ
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ impl Ancestral {
     #[must_use]
     pub fn between(t: Scales, s: Scales, eta: f64) -> Coefficients {
         let posterior = s.noise / t.noise * (1.0 - (t.signal / s.signal).powi(2)).max(0.0).sqrt();
-        let std = eta * posterior;
+        let std = (eta * posterior).min(s.noise);
         let keep = (s.noise.powi(2) - std.powi(2)).max(0.0).sqrt() / t.noise;
         Coefficients { keep, predict: s.signal - keep * t.signal, std }
     }

@@ -10,6 +10,9 @@ use candle_core::{Device, Tensor};
 /// What the name of a uniform prior begins with.
 const PREFIX: &str = "uniform:";
 
+/// What an alphabet begins with that is given by its letters.
+const LETTERS: &str = "letters=";
+
 /// Width of the embedding at which a letter is decided at the default log signal-to-noise ratios.
 const WIDTH: f64 = 4.0;
 
@@ -70,7 +73,24 @@ impl PriorConfig {
     }
 }
 
-/// The folder of a prior named `uniform:ALPHABET:LENGTH`, such as `uniform:dna:8`; nothing for other names.
+/// The name of a uniform prior, `uniform:ALPHABET:LENGTH`, as every command takes it: alphabets of the caller's own by their letters.
+///
+/// ```
+/// use seqtilt::diffusion::uniform_name;
+/// use seqtilt::sequence::Alphabet;
+/// assert_eq!(uniform_name(&Alphabet::protein(), 12), "uniform:protein:12");
+/// assert_eq!(uniform_name(&Alphabet::custom("hp", "HP")?, 20), "uniform:letters=HP:20");
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+#[must_use]
+pub fn uniform_name(alphabet: &Alphabet, length: usize) -> String {
+    let known = Alphabet::named(alphabet.name()).is_ok_and(|known| known == *alphabet);
+    let letters = String::from_utf8_lossy(alphabet.letters());
+    let alphabet = if known { alphabet.name().to_owned() } else { format!("{LETTERS}{letters}") };
+    format!("{PREFIX}{alphabet}:{length}")
+}
+
+/// The folder of a prior named `uniform:ALPHABET:LENGTH`, such as `uniform:dna:8` or `uniform:letters=HP:20`; nothing for other names.
 ///
 /// # Errors
 /// When there is no such alphabet, or the length is not a number in range.
@@ -91,10 +111,17 @@ pub(super) fn uniform_folder(name: &str) -> Option<Result<ModelFolder>> {
 fn uniform_config(parts: &str) -> Result<PriorConfig> {
     let form = || {
         Error::usage(format!("`{PREFIX}{parts}` is not a uniform prior; `{PREFIX}ALPHABET:LENGTH` is accepted"))
-            .hint("for example `uniform:dna:8` or `uniform:protein:12`")
+            .hint("for example `uniform:dna:8`, `uniform:protein:12` or, by its letters, `uniform:letters=ACGU:8`")
     };
     let (alphabet, length) = parts.rsplit_once(':').ok_or_else(form)?;
-    let config = PriorConfig::uniform(&Alphabet::named(alphabet)?, length.parse().map_err(|_| form())?);
+    let length = length.parse().map_err(|_| form())?;
+    let alphabet = match alphabet.strip_prefix(LETTERS) {
+        Some(letters) => Alphabet::of_letters(letters)?,
+        None => {
+            Alphabet::named(alphabet).map_err(|error| error.hint(format!("or {LETTERS}ABC for letters of your own")))?
+        }
+    };
+    let config = PriorConfig::uniform(&alphabet, length);
     config.check()?;
     Ok(config)
 }
@@ -179,6 +206,9 @@ mod tests {
             ("uniform:dna:x", "`uniform:ALPHABET:LENGTH` is accepted"),
             ("uniform:dna:0", "`length` is 0"),
             ("uniform:lego:4", "unknown alphabet `lego`"),
+            ("uniform:letters=A:4", "has 1 letters; 2 to 64 are accepted"),
+            ("uniform:letters=ABA:4", "repeats letter `A`"),
+            ("uniform:letters=a:b:4", "`a` is not accepted"),
         ] {
             let error = open_prior(name, &Device::Cpu).unwrap_err();
             assert!(error.message().contains(wrong), "{error}");
@@ -186,6 +216,20 @@ mod tests {
         let mut config = PriorConfig::uniform(&Alphabet::dna(), 4);
         config.embedding = Embedding::Learned;
         assert!(config.check().unwrap_err().message().contains("`denoiser.layers` is 0"));
+    }
+
+    #[test]
+    fn letters_of_ones_own_make_an_alphabet() {
+        for (name, letters, called) in [
+            ("uniform:letters=HP:3", "HP", "custom"),
+            ("uniform:letters=ACGU:3", "ACGU", "rna"),
+            ("uniform:rna:3", "ACGU", "rna"),
+        ] {
+            let (prior, _) = open_prior(name, &Device::Cpu).unwrap();
+            assert_eq!((prior.alphabet().letters(), prior.alphabet().name()), (letters.as_bytes(), called), "{name}");
+            let again = open_prior(&uniform_name(prior.alphabet(), 3), &Device::Cpu).unwrap().0;
+            assert_eq!(again.config(), prior.config(), "{name}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod joined;
 mod kept;
 mod passes;
 mod paths;
+mod renoised;
 mod replayed;
 mod soft_q;
 mod tilt_matching;

@@ -55,6 +55,15 @@ fn a_uniform_prior_goes_wherever_a_prior_goes() {
     let small = "--tuning-steps 2 --paths 16 --chain-steps 8 --certificate-paths 100 --base-paths 100";
     toy.succeed(&format!("finetune --prior uniform:dna:4 --reward potts:p.csv {small} --out f"));
     toy.succeed("sample --control f --count 4");
+    toy.succeed("sample --prior uniform:letters=HP:5 --count 2");
+    // any noise after training with all of it: the flow draws no noise but its start, and has no density ratio
+    let flow = String::from_utf8(toy.succeed("sample --control f --count 4 --eta 0").stdout).unwrap();
+    assert!(flow.lines().count() == 8 && !flow.contains("log_ratio"), "{flow}");
+    let own = String::from_utf8(toy.succeed("sample --control f --count 4 --eta 1").stdout).unwrap();
+    assert!(own.contains("log_ratio"), "{own}");
+    let output = toy.output("sample --control f --eta 2.5");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && text.contains("`eta` is 2.5; 0 to 2 is accepted"), "{text}");
     let steer = "steer --prior uniform:dna:30 --reward pwm:m.txt --method smc --count 8 --chain-steps 8 --json";
     let said: Value = serde_json::from_slice(&toy.succeed(steer).stdout).unwrap();
     assert_eq!(said["rows"][0]["sequence"].as_str().map(str::len), Some(30));
@@ -63,6 +72,32 @@ fn a_uniform_prior_goes_wherever_a_prior_goes() {
     }
     let optimize = "optimize --oracle potts:p.csv --prior uniform:dna:4 --rounds 1 --batch 4 --out o";
     toy.succeed(&format!("{optimize} --tuning-steps 2 --paths 16"));
+}
+
+#[test]
+fn a_long_chain_is_drawn_and_tuned_by_its_exact_soft_values() {
+    let toy = toy();
+    let chain = format!("potts:{}", concat!(env!("CARGO_MANIFEST_DIR"), "/data/potts-30.csv"));
+    let line = |out: &str| format!("sample --energy {chain} --temperature 3 --steps 24 --count 300 --json --out {out}");
+    let output = toy.succeed(&format!("{} --threads 1", line("one")));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("method `guidance`"));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (log_z, exact) = (number(&said["log_z"]["value"]), number(&said["exact_log_z"]));
+    // unbiased: four standard errors. At this temperature half of the samples count, though nothing was trained
+    assert!(((log_z - exact) / number(&said["log_z"]["se"])).abs() < 4.0, "{log_z} {exact}");
+    assert!(number(&said["ess"]) > 100.0, "{}", said["ess"]);
+    let table = fs::read(toy.path("one/samples.csv")).unwrap();
+    toy.succeed(&format!("{} --threads 3", line("two")));
+    assert!(table == fs::read(toy.path("two/samples.csv")).unwrap());
+    toy.succeed(&line("one"));
+    assert!(table == fs::read(toy.path("one/samples.csv")).unwrap());
+    // another density into the same folder is refused
+    assert_eq!(toy.output(&format!("{} --hold 2", line("one"))).status.code(), Some(2));
+    // a control of the same chain ends its stretches in soft values without being told to
+    let small = "--tuning-steps 2 --paths 8 --chain-steps 8 --hold 2 --certificate-paths 100 --base-paths 100";
+    toy.succeed(&format!("finetune --prior uniform:dna:30 --reward {chain} --alpha 3 {small} --out f"));
+    let run: Value = serde_json::from_slice(&fs::read(toy.path("f/run.json")).unwrap()).unwrap();
+    assert_eq!(run["config"]["plan"]["finetune"]["lookahead"], 4, "{run}");
 }
 
 #[test]
@@ -79,6 +114,8 @@ fn what_an_energy_cannot_be_is_said() {
         ("sample --energy pwm:m.txt --out d", 2, "takes 2 to 4096 letters; `--length` says how many"),
         ("sample --energy potts:bad.csv --out d", 3, "bad.csv:2:5: value `x`"),
         ("sample --energy energy:x --out d", 2, "unknown oracle kind `energy`"),
+        ("sample --energy potts:p.csv --out d --method mcmc", 2, "accepted: `auto`, `trained`, `guidance`"),
+        ("sample --energy potts:p.csv --out d --method guidance --paths 4", 2, "`paths` is not read"),
         ("sample --prior uniform:dna", 2, "`uniform:ALPHABET:LENGTH` is accepted"),
         ("pretrain t.csv --layers 0 --out p", 2, "`denoiser.layers` is 0"),
     ] {

@@ -56,6 +56,7 @@ fn the_sampler_on_disk_walks_lead_and_chain_and_the_outcome_says_what_the_start_
         assert!(stages.iter().all(|stage| said.contains(&format!("finetune: {stage}, from step"))), "{said}");
 
         toy.succeed(&format!("sample --control {route} --count 600 --out {route}.csv"));
+        assert_eq!(toy.output(&format!("sample --control {route} --count 6 --eta 1")).status.code(), Some(2));
         let mut table = csv::Reader::from_path(toy.path(&format!("{route}.csv"))).unwrap();
         let ratios: Vec<f64> = table.records().map(|row| row.unwrap()[2].parse().unwrap()).collect();
         let mean = ratios.iter().sum::<f64>() / 600.0;
@@ -77,6 +78,9 @@ fn a_frozen_start_has_no_lead() {
     assert!(json(&toy, "f/certificate.json").get("start").is_none());
     assert_eq!(json(&toy, "f/config.json")["config"]["chain"]["eta"], 0.5);
     toy.succeed("sample --control f --count 5");
+    let output = toy.output("sample --control f --count 5 --eta 0");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && text.contains("which remembers its start"), "{text}");
 }
 
 #[test]

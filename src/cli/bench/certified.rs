@@ -1,13 +1,13 @@
 //! The numbers of a certified fine-tune, by their full names.
 
 use super::results::finite;
-use crate::cli::certify::{Exact, Verdict};
+use crate::cli::certify::{Certified, Exact};
 use std::collections::BTreeMap;
 
-/// Every number of a verdict: the certificate's, the divergence's that is paid for where that is not KL, and those against the
+/// Every number that is certified: the certificate's, the divergence's that is paid for where that is not KL, and those against the
 /// exact tilt where sequences can be enumerated.
-pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
-    let c = &verdict.certificate;
+pub(super) fn metrics(certified: &Certified) -> BTreeMap<String, f64> {
+    let c = &certified.certificate;
     let mut metrics = finite([
         ("gap_nats", c.gap.value),
         ("gap_se", c.gap.se),
@@ -15,8 +15,8 @@ pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
         ("log_z_base_se", c.log_z.se),
         ("log_z_tuned", c.log_z_tuned.value),
         ("log_z_tuned_se", c.log_z_tuned.se),
-        ("mean_reward", verdict.mean_reward().value),
-        ("mean_reward_se", verdict.mean_reward().se),
+        ("mean_reward", certified.mean_reward().value),
+        ("mean_reward_se", certified.mean_reward().se),
         ("path_kl", c.path_kl.value),
         ("path_kl_se", c.path_kl.se),
         ("path_cost", c.path_cost.value),
@@ -24,7 +24,7 @@ pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
         ("ess_tuned_share", c.ess_tuned_share()),
         ("ess_base", c.ess_base),
     ]);
-    if let Some(w) = &verdict.weights {
+    if let Some(w) = &certified.weights {
         metrics.extend(finite([("work_variance", w.forward.variance), ("log_z_lower", w.forward.lower.value)]));
         if let Some(base) = &w.base {
             metrics.extend(finite([
@@ -35,7 +35,7 @@ pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
             ]));
         }
     }
-    if let Some(p) = &verdict.priced {
+    if let Some(p) = &certified.priced {
         metrics.extend(finite([
             ("path_divergence", p.path.value),
             ("path_divergence_se", p.path.se),
@@ -48,7 +48,7 @@ pub(super) fn metrics(verdict: &Verdict) -> BTreeMap<String, f64> {
             ("outside_share", p.outside),
         ]));
     }
-    if let Some(e) = &verdict.exact {
+    if let Some(e) = &certified.exact {
         metrics.extend(exact(e));
         metrics.extend(finite([("path_kl_above_sequence_kl", c.path_kl.value - e.sequence_kl.kl.value)]));
     }

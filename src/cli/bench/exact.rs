@@ -157,6 +157,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
             seed: cell.seed,
             base: Some((&counts, &key)),
             from: None,
+            weighs_base: true,
         };
         let outcome = timed(&path, || job.run(context))?;
         rows.push(cell.row(&outcome, &prior_name, &reward_name)?);

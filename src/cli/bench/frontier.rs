@@ -177,6 +177,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
             seed: cell.seed,
             base: base.as_ref().map(|(counts, key)| (counts, key.as_str())),
             from: None,
+            weighs_base: true,
         };
         let outcome = timed(&path, || job.run(context))?;
         let sampler = json!({ "sampler": sha256_file(path.join("manifest.json"))?, "n": samples, "seed": cell.seed });

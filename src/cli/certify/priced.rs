@@ -68,7 +68,7 @@ impl Priced {
         }
     }
 
-    /// Lines of the verdict.
+    /// Lines of what is certified.
     pub(super) fn rows(&self) -> Vec<[String; 2]> {
         let mut rows = vec![
             [

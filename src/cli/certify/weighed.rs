@@ -1,7 +1,7 @@
 //! Path weights of a tuned sequence chain.
 
 use super::{Scored, StandIn, Walkable, rewards};
-use crate::cli::certify::Verdict;
+use crate::cli::certify::Certified;
 use crate::diffusion::{Chain as _, Decode, DiffusionChain};
 use crate::error::Result;
 use crate::eval::weights::{BasePath, Weighed};
@@ -64,13 +64,13 @@ pub(in crate::cli) struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
-    /// Puts the tuned paths and `count` base paths into a verdict's weights. A chain without control has nothing to weigh.
+    /// Puts the tuned paths and `count` base paths into the weights of what is certified. A chain without control has nothing to weigh.
     ///
     /// # Errors
     /// When a tensor operation fails or a number is not finite.
     pub(in crate::cli) fn weigh(
         &self,
-        verdict: &mut Verdict,
+        certified: &mut Certified,
         walked: Walkable<'_>,
         tuned: &Paths<Scored>,
         count: usize,
@@ -83,7 +83,7 @@ impl Weighing<'_> {
             Ok(sequences.into_iter().zip(values).collect())
         })?;
         let of = |paths| of(paths, self.alpha, self.stand_in);
-        verdict.weights = Some(Weighed::new(&of(tuned)?, &of(&base)?)?);
+        certified.weights = Some(Weighed::new(&of(tuned)?, &of(&base)?)?);
         Ok(())
     }
 }

@@ -134,6 +134,7 @@ impl Parts {
             seed: self.seed,
             base: None,
             from: None,
+            weighs_base: true,
         };
         job.run(context)
     }

@@ -4,7 +4,7 @@ use super::pick::Picked;
 use super::prepare::Parts;
 use super::settings::Plan;
 use super::table::id;
-use crate::cli::certify::Verdict;
+use crate::cli::certify::Certified;
 use crate::cli::finetune::Outcome;
 use crate::cli::printer::columns;
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ pub(super) struct Summary {
     pub(super) by_judge: Option<Against>,
     pub(super) by_measurement: Option<Against>,
     pub(super) held_out: Option<HeldOut>,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Certified,
     pub(super) top: Vec<Line>,
 }
 

@@ -4,7 +4,7 @@ use super::page;
 use super::settings::Plan;
 use super::start::{Finished, StartReport};
 use super::training::{Parts, Watched};
-use crate::cli::certify::{Base, StandIn, Verdict, Weighing, scored_paths};
+use crate::cli::certify::{Base, Certified, StandIn, Weighing, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
@@ -45,6 +45,8 @@ pub(in crate::cli) struct Job<'a> {
     pub(in crate::cli) base: Option<(&'a Histogram, &'a str)>,
     /// The sampler whose control this one goes on from.
     pub(in crate::cli) from: Option<&'a ModelFolder>,
+    /// Whether the control is also weighed on base paths, as many as the certificate has tuned ones, which costs as much again.
+    pub(in crate::cli) weighs_base: bool,
 }
 
 /// A watched point of a run: hard-decoded, averaged weights.
@@ -62,7 +64,7 @@ pub(in crate::cli) struct Outcome {
     pub(in crate::cli) prior: String,
     pub(in crate::cli) reward: String,
     #[serde(flatten)]
-    pub(in crate::cli) verdict: Verdict,
+    pub(in crate::cli) verdict: Certified,
     /// What the initial law matters, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) start: Option<StartReport>,
@@ -175,8 +177,10 @@ impl Job<'_> {
         let paths = scored_paths(&chain, tuned.walk(), self.reward, count, seed, &pool)?;
         let mut verdict = base.certify(config.alpha, &paths, stand_in.as_ref())?;
         let (alpha, stand_in) = (config.alpha, stand_in.as_ref());
-        let weighing = Weighing { chain: &chain, reward: self.reward, alpha, stand_in, pool: &pool };
-        weighing.weigh(&mut verdict, tuned.walk(), &paths, count, seed.child("weighed"))?;
+        if self.weighs_base {
+            let weighing = Weighing { chain: &chain, reward: self.reward, alpha, stand_in, pool: &pool };
+            weighing.weigh(&mut verdict, tuned.walk(), &paths, count, seed.child("weighed"))?;
+        }
         let finished = Finished {
             parts,
             tuned: &tuned,

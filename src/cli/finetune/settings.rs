@@ -11,7 +11,7 @@ use crate::cli::drive::CHECKPOINT_EVERY;
 use crate::cli::tilted::{ChainConfig, InitialLaw};
 use crate::diffusion::{Grid, PriorConfig, SolverKind, shard_rows};
 use crate::error::{Error, Result};
-use crate::finetune::divergence::curvature_matched;
+use crate::finetune::divergence::{DivergenceKind, curvature_matched};
 use crate::finetune::{
     ADJOINT_MATCHING, CONTROL, CONTROLS, ControlKind, ControlStart, Estimator, FinetuneConfig, OBJECTIVES,
 };
@@ -110,7 +110,7 @@ pub(in crate::cli) struct Tuning {
     #[arg(long, value_name = "N")]
     pub(in crate::cli) truncate: Option<usize>,
     /// Cut the path into stretches of so many steps that end in their last state's soft value [default: two blocks of --hold
-    /// where all sequences can be enumerated, else whole paths]
+    /// where the reward has them in closed form or all sequences can be enumerated, else whole paths]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) lookahead: Option<usize>,
     /// Optimiser steps that methods of kept paths take on one batch of them [default: 4]
@@ -223,14 +223,22 @@ impl Tuning {
         }
     }
 
-    /// Defaults, the prior's own, and what was given.
+    /// Defaults, the prior's own, and what was given, for a reward whose soft values are known where all sequences can be enumerated.
     ///
     /// # Errors
     /// When a value is out of range.
     pub(in crate::cli) fn plan(&self, prior: &PriorConfig) -> Result<Plan> {
+        self.plan_for(prior, false)
+    }
+
+    /// As [`plan`](Self::plan), for a reward that may have soft values in closed form at any length.
+    ///
+    /// # Errors
+    /// When a value is out of range.
+    pub(in crate::cli) fn plan_for(&self, prior: &PriorConfig, has_soft_value: bool) -> Result<Plan> {
         if self.objective.as_deref() == Some(AUTO) {
             // who asks an oracle of values alone has chosen before
-            return Choice::of(Situation::new(prior, true)).apply(self).plan(prior);
+            return Choice::of(Situation::new(prior, true)).apply(self).plan_for(prior, has_soft_value);
         }
         let mut config = FinetuneConfig::default();
         one("objective", self.objective.as_deref(), "methods")?;
@@ -292,7 +300,9 @@ impl Tuning {
             return Err(Error::usage(format!("`hold` is {hold}; a divisor of the chain's {steps} steps is accepted")));
         }
         let stretches = [CONTROL, ADJOINT_MATCHING].contains(&config.objective.as_str()) && law.is_none();
-        let soft = stretches && enumerable(prior.letters.len(), prior.length);
+        // the reward that stands in under another divergence has none of its own
+        let closed = has_soft_value && config.divergence == DivergenceKind::Kl;
+        let soft = stretches && (closed || enumerable(prior.letters.len(), prior.length));
         config.lookahead = self.lookahead.or(soft.then_some(STRETCH * hold));
         if config.lookahead.is_some() {
             config.ramp_short = 0.0;

@@ -156,6 +156,7 @@ impl<'a> Tilted<'a> {
             seed: self.seed(request.round).child("finetune").rng().below(1 << 62) as u64,
             base: self.base.as_ref().map(|(counts, key)| (counts, key.as_str())),
             from: from.as_ref(),
+            weighs_base: false,
         };
         job.run(self.context).map(drop)
     }

@@ -1,6 +1,8 @@
 //! `seqtilt sample --energy`: a density without data.
 
+mod guided;
 mod outcome;
+mod way;
 
 use crate::cli::check::{positive, required, within};
 use crate::cli::context::Context;
@@ -8,22 +10,22 @@ use crate::cli::finetune::{Job, Tuning, decided};
 use crate::cli::oracle_score::OracleScore;
 use crate::cli::printer;
 use crate::cli::tilted::Sampler;
-use crate::diffusion::uniform_prior;
+use crate::diffusion::{uniform_name, uniform_prior};
 use crate::error::{Error, Result};
-use crate::finetune::{ADJOINT_MATCHING, CONTROL, OBJECTIVES};
+use crate::finetune::OBJECTIVES;
 use crate::nn::Pool;
 use crate::oracle::{OracleInfo, OracleName, OracleOptions};
 use crate::reward::{Multilinear, Needs, Reward, Score as _, Whole, enumerable};
 use crate::store::write_atomic;
+use guided::Walked;
 use outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
+use way::Way;
 
 /// File of the sequences in the run's folder.
 const FILE: &str = "samples.csv";
-/// Blocks of a stretch, where the score has soft values in closed form.
-const STRETCH: usize = 2;
 /// Paths of base and tuned chain behind the run's own certificate: the base's law is known.
 const PATHS: usize = 4096;
 
@@ -32,8 +34,8 @@ const PATHS: usize = 4096;
 #[command(next_help_heading = "Energies")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::cli) struct EnergyArgs {
-    /// Draw from the density exp(score/T) of an oracle, KIND:ARGUMENT, without any data: a control of independent uniform letters is
-    /// trained in --out and draws. The score is the negative of an energy: higher is more probable
+    /// Draw from the density exp(score/T) of an oracle, KIND:ARGUMENT, without any data, by tilting independent uniform letters; see
+    /// --method. The score is the negative of an energy: higher is more probable
     #[arg(long, value_name = "ORACLE", conflicts_with_all = ["prior", "control"])]
     pub(in crate::cli) energy: Option<String>,
     /// Temperature T, in units of the score [default: 1]
@@ -42,7 +44,11 @@ pub(in crate::cli) struct EnergyArgs {
     /// Number of letters, where the oracle takes several
     #[arg(long, value_name = "N")]
     length: Option<usize>,
-    /// Method: one of `seqtilt list objectives`, or auto [default: control]
+    /// How: trained, a control is trained in --out and draws; guidance, soft values in closed form lead the walk and nothing is trained; or
+    /// auto, guidance where the score has them (couplings of neighbours) and words are too many to enumerate [default: auto]
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
+    /// Method of the training: one of `seqtilt list objectives`, or auto [default: control]
     #[arg(long, value_name = "NAME")]
     objective: Option<String>,
     /// Optimiser steps [default: 260]
@@ -82,6 +88,20 @@ impl EnergyArgs {
         *self == Self::default()
     }
 
+    /// A setting of the training that was given.
+    fn training(&self) -> Option<&'static str> {
+        let given = [
+            ("objective", self.objective.is_some()),
+            ("tuning-steps", self.tuning_steps.is_some()),
+            ("paths", self.paths.is_some()),
+            ("tuning-rate", self.tuning_rate.is_some()),
+            ("lookahead", self.lookahead.is_some()),
+            ("network", self.network.is_some()),
+            ("control-dim", self.control_dim.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
     /// The settings of the fine-tune at a temperature.
     fn tuning(&self, alpha: f64, steps: Option<usize>) -> Tuning {
         Tuning {
@@ -102,7 +122,7 @@ impl EnergyArgs {
     }
 }
 
-/// Trains a control towards the density and draws from it.
+/// Draws from the density, by a control that is trained towards it or by guidance.
 ///
 /// # Errors
 /// When the oracle cannot be opened, a setting is out of range, or the run fails or is interrupted.
@@ -123,41 +143,50 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
     let letters = prior.alphabet().len();
     let score = OracleScore::new(oracle, None);
     let whole = Whole::new(&score, &info.alphabet);
-    let asked_for = args.tuning(temperature, asked.steps);
-    let mut tuning = decided(&asked_for, prior.config(), name.reward(&options).is_ok(), context);
-    let mut plan = tuning.plan(prior.config())?;
-    let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
-    let relaxed = match name.reward(&options) {
-        Ok(reward) => Some(reward),
-        Err(error) if needs == Needs::Gradient => return Err(error),
-        Err(_) => None,
-    };
-    let reward = relaxed.as_deref().unwrap_or(&whole);
-    if reward.has_soft_value()
-        && [CONTROL, ADJOINT_MATCHING].contains(&plan.finetune.objective.as_str())
-        && tuning.lookahead.is_none()
-    {
-        tuning.lookahead = Some(STRETCH * plan.chain.hold);
-        plan = tuning.plan(prior.config())?;
-    }
-    let prior_name = format!("uniform:{}:{length}", info.alphabet.name());
-    let job = Job {
-        out,
-        prior: Arc::new(prior),
-        prior_name: &prior_name,
-        prior_folder: &prior_folder,
-        reward,
-        reward_name: name.to_string(),
-        reward_fingerprint: info.fingerprint.clone(),
-        plan,
-        seed: context.seed_number,
-        base: None,
-        from: None,
-    };
-    job.run(context)?;
+    let opened = name.reward(&options);
+    let way = Way::of(args, opened.as_deref().ok(), letters, length)?;
     let pool = context.pool()?;
+    let (reward, drawn) = if let (Way::Guidance, Ok(reward)) = (way, &opened) {
+        let named = (name.to_string(), info.fingerprint.clone());
+        let walked = Walked {
+            prior,
+            reward: reward.as_ref(),
+            score: &score,
+            named: (&named.0, &named.1),
+            temperature,
+            steps: asked.steps.map(|steps| within("steps", steps, 1..=10_000)).transpose()?,
+            hold: args.hold,
+        };
+        (reward.as_ref(), walked.draw(out, asked.count, &pool, context)?)
+    } else {
+        let tuning = decided(&args.tuning(temperature, asked.steps), prior.config(), opened.is_ok(), context);
+        let soft = opened.as_ref().is_ok_and(|reward| reward.has_soft_value());
+        let plan = tuning.plan_for(prior.config(), soft)?;
+        let needs = (OBJECTIVES.get(&plan.finetune.objective)?.make)(&plan.finetune).needs();
+        if needs == Needs::Gradient && opened.is_err() {
+            return opened.map(drop);
+        }
+        let reward = opened.as_deref().unwrap_or(&whole);
+        let prior_name = uniform_name(&info.alphabet, length);
+        let job = Job {
+            out,
+            prior: Arc::new(prior),
+            prior_name: &prior_name,
+            prior_folder: &prior_folder,
+            reward,
+            reward_name: name.to_string(),
+            reward_fingerprint: info.fingerprint.clone(),
+            plan,
+            seed: context.seed_number,
+            base: None,
+            from: None,
+            weighs_base: true,
+        };
+        job.run(context)?;
+        let drawn = Sampler::open(out, &device)?.draw(asked.count, context.seed().child("energy"), &pool)?;
+        (reward, drawn)
+    };
     let exact = partition(reward, letters, length, temperature, &pool)?;
-    let drawn = Sampler::open(out, &device)?.draw(asked.count, context.seed().child("energy"), &pool)?;
     let scores = score.scores(&drawn.ends)?;
     let outcome = Outcome::new(&name.to_string(), &info.alphabet, temperature, &drawn, &scores, exact);
     let file = out.join(FILE);

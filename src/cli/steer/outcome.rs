@@ -1,7 +1,7 @@
 //! What steering came to.
 
 use super::settings::Plan;
-use crate::cli::certify::Verdict;
+use crate::cli::certify::Certified;
 use crate::cli::printer::columns;
 use crate::eval::diversity::mean_pairwise;
 use crate::eval::{Estimate, Metric, log_mean_exp};
@@ -49,7 +49,7 @@ pub(super) struct Outcome {
     pub(super) tabulated: Option<u64>,
     pub(super) resampled: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) verdict: Option<Verdict>,
+    pub(super) verdict: Option<Certified>,
 }
 
 impl Outcome {

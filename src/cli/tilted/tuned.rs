@@ -3,9 +3,9 @@
 use super::InitialLaw;
 use crate::cli::certify::Walkable;
 use crate::diffusion::{Chain, DiffusionChain};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finetune::initial::{Joined, Staged};
-use crate::finetune::{Control, FinetuneConfig, TokenControl};
+use crate::finetune::{Control, FinetuneConfig, Renoised, TokenControl};
 use crate::nn::{Params, Tensors};
 use candle_core::Tensor;
 
@@ -65,6 +65,20 @@ impl<'a> Tuned<'a> {
     /// The lead alone under its control, where there is one.
     pub(in crate::cli) fn lead(&self) -> Option<Walkable<'_>> {
         self.joined.as_ref().map(|joined| (joined.lead() as &dyn Chain, Some(self.control.as_ref())))
+    }
+
+    /// The control at another share of noise than it was trained with, from the same start.
+    ///
+    /// # Errors
+    /// When its initial law was learned, its chain remembers its start, or the share is out of range.
+    pub(in crate::cli) fn renoised(&self, eta: f64) -> Result<Renoised<'_>> {
+        if self.joined.is_some() {
+            return Err(Error::usage(
+                "the initial law of the sampler was learned at its own noise; another `eta` is for those that start as the prior does",
+            )
+            .hint("leave `--eta` out, or run `seqtilt finetune` without --initial"));
+        }
+        Renoised::of_letters(self.chain, self.control.as_ref(), eta)
     }
 
     /// What is walked: it ends in states of the sequence chain.

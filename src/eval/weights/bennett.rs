@@ -1,7 +1,6 @@
 //! Bennett's acceptance ratio.
 
-use super::self_normalised::normalised;
-use super::{finite, self_normalised};
+use super::finite;
 use crate::error::{Error, Result};
 use crate::eval::Estimate;
 
@@ -61,9 +60,8 @@ impl<'a> Side<'a> {
 /// When a side has fewer than two paths, or a number is not finite.
 pub fn bennett(forward: &Side<'_>, reverse: &Side<'_>) -> Result<Estimate> {
     let (forward_logs, reverse_logs) = (forward.checked("forward work")?, reverse.checked("reverse work")?);
-    let effective = |logs: &[f64]| 1.0 / normalised(logs).iter().map(|w| w * w).sum::<f64>();
     let tilt = (effective(&reverse_logs) / effective(&forward_logs)).ln();
-    let (forward_shares, reverse_shares) = (normalised(&forward_logs), normalised(&reverse_logs));
+    let (forward_shares, reverse_shares) = (log_shares(&forward_logs), log_shares(&reverse_logs));
     // log of forward mean over reverse mean, plus the numbers': falls in C from +∞ to −∞
     let excess = |c: f64| {
         let up = log_mean(&forward_shares, forward.works, |w| log_logistic(w - c + tilt));
@@ -89,14 +87,32 @@ pub fn bennett(forward: &Side<'_>, reverse: &Side<'_>) -> Result<Estimate> {
         if excess(middle) > 0.0 { low = middle } else { high = middle }
     }
     let value = 0.5 * (low + high);
-    let relative = |logs: &[f64], works: &[f64], sign: f64| {
-        let logs_of: Vec<f64> = works.iter().map(|w| log_logistic(sign * (w - value + tilt))).collect();
-        let top = logs_of.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mean = self_normalised(logs, &logs_of.iter().map(|l| (l - top).exp()).collect::<Vec<_>>());
-        mean.se / mean.value
+    // a path's part of its mean, p = w̄σ/Σw̄σ, beside its weight w̄: se²/mean² = Σ(p − w̄)², whatever the scale of either
+    let relative = |shares: &[f64], works: &[f64], sign: f64| {
+        let logistic = |w: f64| log_logistic(sign * (w - value + tilt));
+        let mean = log_mean(shares, works, logistic);
+        let off = |(share, w): (&f64, &f64)| (share + logistic(*w) - mean).exp() - share.exp();
+        shares.iter().zip(works).map(|pair| off(pair).powi(2)).sum::<f64>()
     };
-    let se = relative(&forward_logs, forward.works, 1.0).hypot(relative(&reverse_logs, reverse.works, -1.0));
-    Ok(Estimate { value, se })
+    let square = relative(&forward_shares, forward.works, 1.0) + relative(&reverse_shares, reverse.works, -1.0);
+    Ok(Estimate { value, se: square.sqrt() })
+}
+
+/// Logarithms of weights that sum to 1: no weight is lost, however small.
+fn log_shares(logs: &[f64]) -> Vec<f64> {
+    let total = log_sum(logs.iter().copied());
+    logs.iter().map(|log| log - total).collect()
+}
+
+/// (Σ w)²/Σ w².
+fn effective(logs: &[f64]) -> f64 {
+    (2.0 * log_sum(logs.iter().copied()) - log_sum(logs.iter().map(|log| 2.0 * log))).exp()
+}
+
+/// log Σ e^l.
+fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+    let top = logs.clone().fold(f64::NEG_INFINITY, f64::max);
+    top + logs.map(|log| (log - top).exp()).sum::<f64>().ln()
 }
 
 /// log σ(x), without overflow.
@@ -104,9 +120,8 @@ fn log_logistic(x: f64) -> f64 {
     -((-x.abs()).exp().ln_1p() + (-x).max(0.0))
 }
 
-/// log Σ share e^{f(W)}.
+/// log Σ w̄ e^{f(W)} of the logarithms of weights w̄.
 fn log_mean(shares: &[f64], works: &[f64], f: impl Fn(f64) -> f64) -> f64 {
-    let logs: Vec<f64> = works.iter().map(|w| f(*w)).collect();
-    let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    top + shares.iter().zip(&logs).map(|(share, log)| share * (log - top).exp()).sum::<f64>().ln()
+    let logs: Vec<f64> = shares.iter().zip(works).map(|(share, w)| share + f(*w)).collect();
+    log_sum(logs.iter().copied())
 }

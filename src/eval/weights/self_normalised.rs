@@ -30,7 +30,7 @@ pub fn self_normalised(log_weights: &[f64], values: &[f64]) -> Estimate {
 }
 
 /// Weights that sum to 1.
-pub(super) fn normalised(log_weights: &[f64]) -> Vec<f64> {
+fn normalised(log_weights: &[f64]) -> Vec<f64> {
     let most = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = log_weights.iter().map(|l| (l - most).exp()).collect();
     let total: f64 = weights.iter().sum();

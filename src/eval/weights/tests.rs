@@ -72,6 +72,22 @@ fn weighted_reverse_paths_stand_for_their_law() {
     assert!(bennett(&Side::plain(&forward), &Side::weighted(&works, &x[1..])).is_err());
 }
 
+#[test]
+fn weights_that_span_2000_nats_are_not_lost() {
+    let n = std::f64::consts::LN_2;
+    // two words of gains 0 and 2000 with even odds under the base and the tuned chain, drawn in their exact proportions
+    let both = bennett(&Side::plain(&[0.0, 2000.0]), &Side::weighted(&[0.0, 2000.0], &[0.0, 2000.0])).unwrap();
+    assert!((both.value - (2000.0 - n)).abs() < 1e-9, "{both}");
+    // the tuned chain has never been at the second word, and has density e^-2000 there: reverse works 0 and 4000. With
+    // c = C + log 2 the ratio is zero where 2 e^-c = e^-2000 + e^(c - 4000), at c = 2000: the two words weigh e^-2000 to 1 and
+    // have half of the reverse mean each, so that its relative error is the root of ½² + ½². Numbers near 2000 have 13 digits
+    let missed = bennett(&Side::plain(&[0.0; 2]), &Side::weighted(&[0.0, 4000.0], &[0.0, 2000.0])).unwrap();
+    assert!((missed.value - (2000.0 - n)).abs() < 1e-9 && (missed.se - 0.5_f64.sqrt()).abs() < 1e-9, "{missed}");
+    // the same with the gains in the other order, and all of them a thousand lower
+    let moved = bennett(&Side::plain(&[-1000.0; 2]), &Side::weighted(&[3000.0, -1000.0], &[1000.0, -1000.0])).unwrap();
+    assert!((moved.value - (1000.0 - n)).abs() < 1e-9 && (moved.se - missed.se).abs() < 1e-9, "{moved}");
+}
+
 /// Base N(0, 1) with gain `a x`; tuned N(m, 1), `L = m x − ½m²`.
 fn shifted(m: f64, a: f64, n: usize, base: bool) -> Vec<BasePath> {
     gaussian(if base { 0.0 } else { m }, 1.0, n, if base { "base" } else { "tuned" })
@@ -96,12 +112,12 @@ fn both_directions_close_on_log_z() {
     ] {
         assert!(estimate.z(exact).abs() < 3.0 && estimate.se < most, "{estimate} against {exact}: {weighed:?}");
     }
-    assert!(base.mixture.log_z.se < base.log_z.se && weighed.log_z() == base.mixture.log_z);
+    assert!(base.mixture.log_z.se < base.log_z.se);
     assert!(matches!(weighed.verdict, Verdict::Healthy { .. }), "{weighed:?}");
     let json = serde_json::to_string(&weighed).unwrap();
     assert_eq!(serde_json::from_str::<Weighed>(&json).unwrap(), weighed);
     let alone = Weighed::new(&shifted(m, a, n, false), &[]).unwrap();
-    assert!(alone.base.is_none() && alone.log_z() == weighed.forward.log_z);
+    assert!(alone.base.is_none() && alone.forward == weighed.forward);
     assert!(matches!(alone.verdict, Verdict::Unchecked { .. }));
 }
 
@@ -112,7 +128,7 @@ fn a_log_ratio_of_the_wrong_sign_is_seen() {
     };
     let weighed =
         Weighed::new(&wrong(shifted(0.7, 1.2, 20_000, false)), &wrong(shifted(0.7, 1.2, 20_000, true))).unwrap();
-    assert!(!weighed.verdict.is_usable() || matches!(weighed.verdict, Verdict::Spread { .. }), "{weighed:?}");
+    assert!(!matches!(weighed.verdict, Verdict::Healthy { .. } | Verdict::Unchecked { .. }), "{weighed:?}");
     assert!(weighed.forward.log_z.z(0.72).abs() > 10.0, "{weighed:?}");
 }
 
@@ -147,7 +163,6 @@ fn verdicts_name_what_is_wrong() {
         shifted(0.7, 1.2, n, true).iter().map(|p| BasePath { gain: p.gain + 1.0, ..*p }).collect();
     let apart = Weighed::new(&shifted(0.7, 1.2, n, false), &other).unwrap();
     assert!(matches!(apart.verdict, Verdict::Disagrees { errors } if errors < -10.0), "{apart:?}");
-    assert!(!apart.verdict.is_usable() && !missed.verdict.is_usable() && spread.verdict.is_usable());
 }
 
 #[test]

@@ -96,12 +96,6 @@ impl Verdict {
             None => Self::Unchecked { effective: base.map_or(0.0, |base| base.ess) },
         }
     }
-
-    /// Whether expectations from these weights can be used as they are.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        matches!(self, Self::Healthy { .. } | Self::Unchecked { .. } | Self::Spread { .. })
-    }
 }
 
 impl fmt::Display for Verdict {

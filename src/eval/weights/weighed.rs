@@ -86,12 +86,6 @@ impl Weighed {
         };
         Ok(Self { verdict: Verdict::of(&forward, base.as_ref()), forward, base })
     }
-
-    /// The best estimate of log Z there is: of the pool, or of the tuned paths alone.
-    #[must_use]
-    pub fn log_z(&self) -> Estimate {
-        self.base.map_or(self.forward.log_z, |base| base.mixture.log_z)
-    }
 }
 
 impl BaseSide {

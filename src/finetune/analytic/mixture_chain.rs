@@ -1,8 +1,9 @@
 //! Euler's chain of a mixture problem.
 
-use super::MixtureProblem;
-use crate::diffusion::{Chain, Memory, Move};
+use super::{MixtureProblem, Noise};
+use crate::diffusion::{Chain, MOST_NOISE, Memory, Move};
 use crate::error::{Error, Result};
+use crate::finetune::{Control, Renoised};
 use crate::nn::softmax;
 use candle_core::{DType, Device, Tensor};
 
@@ -35,6 +36,11 @@ impl MixtureChain {
     /// When a number of the problem is out of range or there is no step.
     pub fn euler(problem: &MixtureProblem, steps: usize) -> Result<Self> {
         problem.check()?;
+        Self::walked(problem, steps)
+    }
+
+    /// The same where there may be no noise at all.
+    fn walked(problem: &MixtureProblem, steps: usize) -> Result<Self> {
         if steps == 0 {
             return Err(Error::usage("a chain of 0 steps; at least 1 is needed"));
         }
@@ -42,6 +48,48 @@ impl MixtureChain {
         let steps = (0..steps).map(|k| Step::new(problem, k as f64 * h, h)).collect::<Result<_>>()?;
         Ok(Self { steps })
     }
+}
+
+/// The `control` of a memoryless problem's chain of `steps` steps at the share `eta` of its noise, `σ² = 2η²·η_τ`: 0 is the
+/// probability-flow ODE.
+///
+/// ```
+/// use seqtilt::diffusion::{Chain, Memory};
+/// use seqtilt::finetune::analytic::{Continuous, Fixture, Interpolant, MixtureProblem, Noise, renoised};
+/// use candle_core::{Device, Tensor};
+/// let fixture = MixtureProblem::fixture(Fixture::A);
+/// let problem = MixtureProblem { interpolant: Interpolant::Vp, noise: Noise::Memoryless, ..fixture };
+/// let control = Continuous::new(&problem, 100, 1.0)?;
+/// let x = Tensor::new(&[[0.3_f64]], &Device::Cpu)?;
+/// let mean = |eta| -> seqtilt::Result<f64> {
+///     Ok(renoised(&problem, 100, &control, eta)?.advance(50, &x, &mut Memory::default())?.mean.to_vec2::<f64>()?[0][0])
+/// };
+/// // the ODE of the tilt: x + v*/100, where the walk of all the noise moves by (v* + η s*)/100
+/// let tilted = MixtureProblem { base: problem.tilted().0, ..problem.clone() };
+/// let (at, score) = (problem.interpolant.at(0.5), tilted.base.mixed(problem.interpolant.at(0.5)).score(0.3));
+/// assert!((mean(1.0)? - mean(0.0)? - at.score_share() * score / 100.0).abs() < 1e-12);
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+///
+/// # Errors
+/// When the problem's own noise is not memoryless, a number of it is out of range, or the share is not 0 to [`MOST_NOISE`].
+pub fn renoised<'a>(
+    problem: &MixtureProblem,
+    steps: usize,
+    control: &'a dyn Control,
+    eta: f64,
+) -> Result<Renoised<'a>> {
+    if problem.noise != Noise::Memoryless {
+        let message =
+            format!("the control's noise is {:?}; another share of noise is for memoryless ones", problem.noise);
+        return Err(Error::usage(message));
+    }
+    if !(0.0..=MOST_NOISE).contains(&eta) {
+        return Err(Error::usage(format!("`eta` is {eta}; 0 to {MOST_NOISE} is accepted")));
+    }
+    let other = MixtureProblem { noise: Noise::Scaled(eta * eta), ..problem.clone() };
+    let (trained, walked) = (MixtureChain::euler(problem, steps)?, MixtureChain::walked(&other, steps)?);
+    Renoised::new(Box::new(trained), Box::new(walked), vec![0.5 * (1.0 + eta * eta); steps], control)
 }
 
 impl Step {

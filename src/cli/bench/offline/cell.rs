@@ -98,6 +98,7 @@ impl Task<'_> {
             seed: number,
             base: None,
             from: None,
+            weighs_base: true,
         };
         let outcome = job.run(context)?;
         let sampler = Sampler::open(&tuned, &context.device()?)?;

@@ -129,8 +129,7 @@ impl fmt::Display for Outcome {
         if share < FEW {
             f.write_str(
                 "\nwarning: few samples carry the weight, so that log Z may be too low; take more --steps or \
-                 --tuning-steps, raise --temperature, or draw without training: \
-                 seqtilt steer --prior uniform:ALPHABET:LENGTH --method guidance",
+                 --tuning-steps, raise --temperature, or take --method guidance where the score has soft values",
             )?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What a fine-tune is told about itself.
+//! What is certified of a tuned chain.
 
 use super::{Exact, Priced, weighed};
 use crate::cli::printer::columns;
@@ -8,9 +8,9 @@ use crate::eval::weights::Weighed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a fine-tune is told about itself.
+/// What is certified of a tuned chain: the numbers of its paths, against base paths and, where it is known, the exact tilt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::cli) struct Verdict {
+pub(in crate::cli) struct Certified {
     /// From the run's own numbers.
     pub(in crate::cli) certificate: Certificate,
     /// Against the exact tilt, where sequences can be enumerated.
@@ -23,14 +23,14 @@ pub(in crate::cli) struct Verdict {
     pub(in crate::cli) weights: Option<Weighed>,
 }
 
-impl Verdict {
+impl Certified {
     /// `E[r]` on the hard decode.
     pub(in crate::cli) fn mean_reward(&self) -> Estimate {
         self.priced.as_ref().map_or(self.certificate.mean_reward, |priced| priced.mean_reward)
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Certified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.certificate;
         let unit =
