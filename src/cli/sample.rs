@@ -94,6 +94,11 @@ struct Drawn {
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["sample"], args)?;
+    let ruled = args.constraining != Constraining::default() || args.origin != Origin::default();
+    if ruled && (!args.density.is_empty() || args.control.is_some() || args.consistency.is_some()) {
+        return Err(Error::usage("constraints are for `--prior`: a fine-tuned sampler keeps those it was tuned under")
+            .hint("give them to `seqtilt finetune`, or leave them out here"));
+    }
     if !args.density.is_empty() {
         return density(&args, context);
     }

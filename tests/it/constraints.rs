@@ -80,6 +80,10 @@ fn rules_that_cannot_be_kept_are_refused_with_the_rule_to_blame() {
         let said = refused(&toy, &format!("sample --prior uniform:dna:6 {flags}"), code);
         assert!(said.contains(wrong), "{flags}: {said}");
     }
+    for source in ["--control f", "--energy potts:p.csv", "--consistency tfbind8-consistency-full"] {
+        let said = refused(&toy, &format!("sample {source} --gc 0.4-0.6"), 2);
+        assert!(said.contains("constraints are for `--prior`"), "{said}");
+    }
     fs::write(toy.path("bad.toml"), "gcc = [0.4, 0.6]\n").unwrap();
     let said = refused(&toy, "sample --prior uniform:dna:6 --constraints bad.toml", 2);
     assert!(said.contains("bad.toml") && said.contains("gcc"), "{said}");
