@@ -1,9 +1,7 @@
 //! Works and residuals of a control that is read as tilt and escort.
 
 use super::fixture::{Shift, Trial, flat, mean};
-use crate::diffusion::{
-    Chain as _, DiffusionChain, Embedding, Grid, Memory, Move, Noised as _, Prior, PriorConfig, SolverKind,
-};
+use crate::diffusion::{DiffusionChain, Embedding, Grid, Memory, Move, Noised as _, Prior, PriorConfig, SolverKind};
 use crate::error::Result;
 use crate::finetune::analytic::{EscortLoss, LinearChain, LinearStep, Ramp};
 use crate::finetune::potential::Potential;
@@ -240,7 +238,7 @@ fn training_from_zero_ends_in_the_control_of_its_tilt() {
 fn the_residual_is_that_of_the_equation_and_vanishes_along_the_value() {
     let chain = chain();
     let x = check::normal(4, &[9, 1]);
-    let probes = Tensor::cat(&[Tensor::ones((1, 9, 1), DType::F64, &Device::Cpu).unwrap(); 2], 0).unwrap();
+    let probes = Tensor::ones((2, 9, 1), DType::F64, &Device::Cpu).unwrap();
     let residual =
         |ramp: Ramp| Residual { chain: &chain, noised: &chain, potential: potential(&Line, ramp), probe: 1e-3 };
     for k in 0..STEPS {
