@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// let config: seqtilt::finetune::EscortConfig = Default::default();
-/// assert_eq!((config.share, config.probe), (0.25, 0.1));
+/// assert_eq!((config.share, config.probe), (0.1, 0.1));
 /// assert!(config.check().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct EscortConfig {
 
 impl Default for EscortConfig {
     fn default() -> Self {
-        Self { loss: EscortLoss::LogVariance, ramp: Ramp::Value, share: 0.25, probe: 0.1 }
+        Self { loss: EscortLoss::LogVariance, ramp: Ramp::Value, share: 0.1, probe: 0.1 }
     }
 }
 

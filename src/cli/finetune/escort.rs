@@ -16,7 +16,7 @@ pub(in crate::cli) struct EscortArgs {
     /// [default: value]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) escort_ramp: Option<String>,
-    /// Share of its steps that a batch of `nets` is learned from, drawn anew at every optimiser step [default: 0.25]
+    /// Share of its steps that a batch of `nets` is learned from, drawn anew at every optimiser step [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) escort_share: Option<f64>,
 }

@@ -135,7 +135,7 @@ fn another_tilt_on_the_way_has_its_own_control_the_same_end_and_a_higher_price()
     let end = pushes.iter().fold(first, |x, u| KEEP * x + std * u);
     assert!((end - SLOPE / ALPHA).abs() < 1e-12, "{end}");
     let price = |pushes: &[f64]| 0.5 * pushes.iter().map(|u| u * u).sum::<f64>();
-    assert!(price(&pushes) > 1.1 * price(&best()), "{} {}", price(&pushes), price(&best()));
+    assert!(price(&pushes) > 1.03 * price(&best()), "{} {}", price(&pushes), price(&best()));
 }
 
 /// A push that bends with the state.
@@ -143,7 +143,7 @@ struct Waves;
 
 impl Control for Waves {
     fn control(&self, k: usize, x: &Tensor, _: &Move, _: &mut Memory) -> Result<Tensor> {
-        Ok((((x * 1.5)? + 0.4 * k as f64)?.sin()? * 0.6)?.affine(1.0, 0.3)?)
+        Ok((((x * 1.5)? + 0.4 * k as f64)?.sin()? * 0.3)?.affine(1.0, 0.3)?)
     }
 }
 
@@ -256,8 +256,8 @@ fn the_residual_is_that_of_the_equation_and_vanishes_along_the_value() {
                 value_slope(k) * x + 0.5 * (SLOPE / ALPHA).powi(2) * (1.0 - KEEP.powi(2 * (STEPS - k) as i32))
             };
             let phase = 1.5 * x + 0.4 * k as f64;
-            let w = step.spread * (2.0 * step.lift * (0.6 * phase.sin() + 0.3) - slope);
-            let w_slope = step.spread * 2.0 * step.lift * 0.9 * phase.cos();
+            let w = step.spread * (2.0 * step.lift * (0.3 * phase.sin() + 0.3) - slope);
+            let w_slope = step.spread * 2.0 * step.lift * 0.45 * phase.cos();
             let expected = next * value(k + 1) - here * value(k) + w_slope + w * (slope - x);
             // δ² times a third derivative of the order of 1
             assert!((r - expected).abs() < 1e-5, "{k}: {r} {expected}");
@@ -301,22 +301,29 @@ fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_t
         let reversal = Reversal::of(&trace, &chain, &potential).unwrap();
         // slopes of the order of 1 in f64
         assert!(reversal.under(&tilt).unwrap().iter().all(|ell| ell.abs() < 1e-11));
-        let residual = Residual { chain: &chain, noised: &chain, potential, probe: 0.05 };
+        let residual = Residual { chain: &chain, noised: &chain, potential, probe: 0.02 };
+        // probes √6 e_i: their mean is the whole divergence
+        let axes: Vec<f64> =
+            (0..6).flat_map(|i| (0..48 * 6).map(move |j| if j % 6 == i { 6_f64.sqrt() } else { 0.0 })).collect();
+        let axes = Tensor::from_vec(axes, (6, 48, 3, 2), &Device::Cpu).unwrap();
         let spread = |control: &dyn Control| -> f64 {
             let mut total = 0.0;
             for kept in trace.blocks().flatten() {
-                let signs = check::normal(kept.k as u64, &[2, 48, 3, 2]).ge(0.0).unwrap().to_dtype(DType::F64);
-                let signs = signs.unwrap().affine(2.0, -1.0).unwrap();
-                let [one, other] = residual.at(kept.k, &kept.x, &signs, control).unwrap();
-                let rows = read(&[&one, &other]).unwrap();
-                let [first, second] = [mean(&rows[0]).0, mean(&rows[1]).0];
-                total += rows[0].iter().zip(&rows[1]).map(|(a, b)| (a - first) * (b - second)).sum::<f64>() / 48.0;
+                let mut rows = vec![0.0; 48];
+                for pair in 0..3 {
+                    let both = residual.at(kept.k, &kept.x, &axes.narrow(0, 2 * pair, 2).unwrap(), control).unwrap();
+                    for part in read(&both.each_ref()).unwrap() {
+                        rows.iter_mut().zip(part).for_each(|(sum, r)| *sum += r / 6.0);
+                    }
+                }
+                let centre = mean(&rows).0;
+                total += rows.iter().map(|r| (r - centre).powi(2)).sum::<f64>() / 48.0;
             }
             total * steps as f64
         };
         spreads.push((spread(&tilt), spread(&zero)));
     }
-    // without a control it is what the tilt is worth; with it the error of a step, of the order of 1/K
+    // without a control it is what the tilt is worth; with it the square of a step's error, which is of the order of 1/K²
     let [(coarse, none), (fine, still)] = spreads[..] else { panic!("two chains") };
-    assert!(coarse < 0.1 * none && fine < 0.02 * still && fine < 0.5 * coarse, "{spreads:?}");
+    assert!(coarse < 0.1 * none && fine < 0.01 * still && fine < 0.25 * coarse, "{spreads:?}");
 }
