@@ -112,6 +112,11 @@ pub trait Objective: Send + Sync {
         if self.needs() == Needs::Score { 3 } else { 0 }
     }
 
+    /// Copies of a state that share the graph of a step.
+    fn copies(&self) -> usize {
+        1
+    }
+
     /// Whether it reads values of states on the way, which are best known in closed form ([`Terminal::value`]).
     fn values_states(&self) -> bool {
         false

@@ -114,6 +114,11 @@ impl Objective for Nets {
         3
     }
 
+    fn copies(&self) -> usize {
+        // the state, and two ends of either probe
+        5
+    }
+
     fn values_states(&self) -> bool {
         true
     }
@@ -171,6 +176,18 @@ impl Objective for Nets {
 mod tests {
     use super::*;
     use crate::random::Seed;
+
+    #[test]
+    fn learned_rises_survive_a_checkpoint() {
+        let config = FinetuneConfig::default();
+        let nets = |rises: Vec<Option<f64>>| Nets { config: config.escort, rate: 0.2, rises };
+        let kept = nets(vec![Some(0.3), None, Some(-1.7)]);
+        let mut fresh = nets(vec![Some(9.0)]);
+        fresh.restore(kept.state().unwrap()).unwrap();
+        assert_eq!(fresh.rises, kept.rises);
+        fresh.restore(nets(Vec::new()).state().unwrap()).unwrap();
+        assert!(fresh.rises.is_empty());
+    }
 
     #[test]
     fn every_step_is_chosen_alike() {

@@ -230,10 +230,10 @@ impl Kept {
         Self { traces, values, drawn, log_shares, reversals: Vec::new() }
     }
 
-    /// The same with the reversals of its paths.
-    fn reversed(self, run: &Run<'_>, ramp: Ramp) -> Result<Self> {
+    /// The same with the reversals of its paths, at the price of the optimiser step `first` that they belong to.
+    fn reversed(self, run: &Run<'_>, first: u64, ramp: Ramp) -> Result<Self> {
         let terminal = run.terminal.ok_or_else(|| Error::usage("this objective needs the reward's gradient"))?;
-        let potential = Potential { terminal, alpha: run.alpha, ramp, steps: run.steps };
+        let potential = Potential { terminal, alpha: run.config.alpha_at(first), ramp, steps: run.steps };
         let reversals = run.pool.map(self.traces.len(), |i| Reversal::of(&self.traces[i], run.chain, &potential))?;
         Ok(Self { reversals, ..self })
     }
@@ -319,7 +319,7 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             };
             let kept = Self::draw(run, run.done() - age, &behaviour)?;
             match self.escorted {
-                Some(ramp) => kept.reversed(run, ramp)?,
+                Some(ramp) => kept.reversed(run, run.done() - age, ramp)?,
                 None => kept,
             }
         };
