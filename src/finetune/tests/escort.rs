@@ -1,7 +1,9 @@
 //! Works and residuals of a control that is read as tilt and escort.
 
 use super::fixture::{Shift, Trial, flat, mean};
-use crate::diffusion::{DiffusionChain, Embedding, Grid, Memory, Move, Noised as _, Prior, PriorConfig, SolverKind};
+use crate::diffusion::{
+    DenoiserConfig, DiffusionChain, Embedding, Grid, Memory, Move, Noised as _, Prior, PriorConfig, SolverKind,
+};
 use crate::error::Result;
 use crate::finetune::analytic::{EscortLoss, LinearChain, LinearStep, Ramp};
 use crate::finetune::potential::Potential;
@@ -265,11 +267,15 @@ fn the_residual_is_that_of_the_equation_and_vanishes_along_the_value() {
     }
 }
 
+/// Paths on letters.
+const ROWS: usize = 24;
+
 /// Letters that are independent given the state, in `steps` steps.
 fn letters(steps: usize) -> DiffusionChain {
     let mut config = PriorConfig::new(&Alphabet::custom("two", "AB").unwrap(), 3);
     config.embedding = Embedding::Simplex;
     config.embedding_dim = 2;
+    config.denoiser = DenoiserConfig { dim: 8, layers: 1, heads: 2 };
     let params = check::params();
     // an untrained denoiser has no context
     Prior::new(&config, &params).unwrap();
@@ -281,7 +287,7 @@ fn letters(steps: usize) -> DiffusionChain {
 fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_the_finer_the_steps() {
     let reward = Multilinear::new("case", &[0.3, -0.5, 0.9, 0.1, -0.8, 0.6, 0.2, -0.1], 2, 3).unwrap();
     let mut spreads = Vec::new();
-    for steps in [16, 64] {
+    for steps in [8, 32] {
         let chain = letters(steps);
         let terminal = SequenceTerminal::new(&chain, &reward);
         let config = FinetuneConfig {
@@ -296,7 +302,7 @@ fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_t
         let run = Finetuning::new(config, &chain, &terminal, Seed::root(1), Pool::inline()).unwrap();
         let tilt = run.control().unwrap();
         let zero = shift(&vec![0.0; steps]);
-        let trace = Trace::draw(&chain, Some(&tilt), &terminal, steps, &[(Seed::root(2), 48)]).unwrap();
+        let trace = Trace::draw(&chain, Some(&tilt), &terminal, steps, &[(Seed::root(2), ROWS)]).unwrap();
         let potential = Potential { terminal: &terminal, alpha: ALPHA, ramp: Ramp::Value, steps };
         let reversal = Reversal::of(&trace, &chain, &potential).unwrap();
         // slopes of the order of 1 in f64
@@ -304,12 +310,12 @@ fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_t
         let residual = Residual { chain: &chain, noised: &chain, potential, probe: 0.02 };
         // probes √6 e_i: their mean is the whole divergence
         let axes: Vec<f64> =
-            (0..6).flat_map(|i| (0..48 * 6).map(move |j| if j % 6 == i { 6_f64.sqrt() } else { 0.0 })).collect();
-        let axes = Tensor::from_vec(axes, (6, 48, 3, 2), &Device::Cpu).unwrap();
+            (0..6).flat_map(|i| (0..ROWS * 6).map(move |j| if j % 6 == i { 6_f64.sqrt() } else { 0.0 })).collect();
+        let axes = Tensor::from_vec(axes, (6, ROWS, 3, 2), &Device::Cpu).unwrap();
         let spread = |control: &dyn Control| -> f64 {
             let mut total = 0.0;
             for kept in trace.blocks().flatten() {
-                let mut rows = vec![0.0; 48];
+                let mut rows = vec![0.0; ROWS];
                 for pair in 0..3 {
                     let both = residual.at(kept.k, &kept.x, &axes.narrow(0, 2 * pair, 2).unwrap(), control).unwrap();
                     for part in read(&both.each_ref()).unwrap() {
@@ -317,7 +323,7 @@ fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_t
                     }
                 }
                 let centre = mean(&rows).0;
-                total += rows.iter().map(|r| (r - centre).powi(2)).sum::<f64>() / 48.0;
+                total += rows.iter().map(|r| (r - centre).powi(2)).sum::<f64>() / ROWS as f64;
             }
             total * steps as f64
         };
