@@ -267,6 +267,9 @@ fn the_residual_is_that_of_the_equation_and_vanishes_along_the_value() {
     }
 }
 
+/// Paths on letters.
+const ROWS: usize = 24;
+
 /// Letters that are independent given the state, in `steps` steps.
 fn letters(steps: usize) -> DiffusionChain {
     let mut config = PriorConfig::new(&Alphabet::custom("two", "AB").unwrap(), 3);
@@ -281,23 +284,52 @@ fn letters(steps: usize) -> DiffusionChain {
 }
 
 #[test]
-fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own() {
+fn on_letters_the_tilt_of_beliefs_has_no_reversal_of_its_own_and_less_residual_the_finer_the_steps() {
     let reward = Multilinear::new("case", &[0.3, -0.5, 0.9, 0.1, -0.8, 0.6, 0.2, -0.1], 2, 3).unwrap();
-    let (steps, rows) = (16, 24);
-    let chain = letters(steps);
-    let terminal = SequenceTerminal::new(&chain, &reward);
-    let config = FinetuneConfig {
-        alpha: ALPHA,
-        control: ControlConfig { kind: ControlKind::WordTable, start: ControlStart::Tilt, ..ControlConfig::default() },
-        ..FinetuneConfig::default()
-    };
-    let run = Finetuning::new(config, &chain, &terminal, Seed::root(1), Pool::inline()).unwrap();
-    let (tilt, zero) = (run.control().unwrap(), shift(&vec![0.0; steps]));
-    let trace = Trace::draw(&chain, Some(&tilt), &terminal, steps, &[(Seed::root(2), rows)]).unwrap();
-    let potential = Potential { terminal: &terminal, alpha: ALPHA, ramp: Ramp::Value, steps };
-    let reversal = Reversal::of(&trace, &chain, &potential).unwrap();
-    // slopes of the order of 1 in f64
-    assert!(reversal.under(&tilt).unwrap().iter().all(|ell| ell.abs() < 1e-11));
-    // and without a control it is not the noising
-    assert!(reversal.under(&zero).unwrap().iter().any(|ell| ell.abs() > 1e-3));
+    let mut spreads = Vec::new();
+    for steps in [8, 32] {
+        let chain = letters(steps);
+        let terminal = SequenceTerminal::new(&chain, &reward);
+        let config = FinetuneConfig {
+            alpha: ALPHA,
+            control: ControlConfig {
+                kind: ControlKind::WordTable,
+                start: ControlStart::Tilt,
+                ..ControlConfig::default()
+            },
+            ..FinetuneConfig::default()
+        };
+        let run = Finetuning::new(config, &chain, &terminal, Seed::root(1), Pool::inline()).unwrap();
+        let tilt = run.control().unwrap();
+        let zero = shift(&vec![0.0; steps]);
+        let trace = Trace::draw(&chain, Some(&tilt), &terminal, steps, &[(Seed::root(2), ROWS)]).unwrap();
+        let potential = Potential { terminal: &terminal, alpha: ALPHA, ramp: Ramp::Value, steps };
+        let reversal = Reversal::of(&trace, &chain, &potential).unwrap();
+        // slopes of the order of 1 in f64
+        assert!(reversal.under(&tilt).unwrap().iter().all(|ell| ell.abs() < 1e-11));
+        let residual = Residual { chain: &chain, noised: &chain, potential, probe: 0.02 };
+        // probes √6 e_i: their mean is the whole divergence
+        let axes: Vec<f64> =
+            (0..6).flat_map(|i| (0..ROWS * 6).map(move |j| if j % 6 == i { 6_f64.sqrt() } else { 0.0 })).collect();
+        let axes = Tensor::from_vec(axes, (6, ROWS, 3, 2), &Device::Cpu).unwrap();
+        let spread = |control: &dyn Control| -> f64 {
+            let mut total = 0.0;
+            for kept in trace.blocks().flatten() {
+                let mut rows = vec![0.0; ROWS];
+                for pair in 0..3 {
+                    let both = residual.at(kept.k, &kept.x, &axes.narrow(0, 2 * pair, 2).unwrap(), control).unwrap();
+                    for part in read(&both.each_ref()).unwrap() {
+                        rows.iter_mut().zip(part).for_each(|(sum, r)| *sum += r / 6.0);
+                    }
+                }
+                let centre = mean(&rows).0;
+                total += rows.iter().map(|r| (r - centre).powi(2)).sum::<f64>() / ROWS as f64;
+            }
+            total * steps as f64
+        };
+        spreads.push((spread(&tilt), spread(&zero)));
+    }
+    // without a control it is what the tilt is worth; with it the square of a step's error, which is of the order of 1/K²
+    let [(coarse, none), (fine, still)] = spreads[..] else { panic!("two chains") };
+    assert!(coarse < 0.1 * none && fine < 0.01 * still && fine < 0.25 * coarse, "{spreads:?}");
 }
