@@ -15,6 +15,8 @@ mod footprint;
 mod grid;
 mod lettered;
 mod masked;
+
+mod noising;
 mod pretrain;
 mod prior;
 mod sample;
@@ -36,6 +38,7 @@ pub use elbo::{Elbo, elbo};
 pub use folder::{PRIOR, constrain, fingerprint, open_prior, prior_folder, prior_of};
 pub use grid::{GRIDS, Grid};
 pub use lettered::Lettered;
+pub use noising::{Noised, NoisingStep};
 pub use pretrain::Pretraining;
 pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};

@@ -3,6 +3,7 @@
 mod adjoint;
 mod auto;
 mod balance;
+mod escort;
 mod initial;
 mod job;
 mod page;

@@ -1,6 +1,6 @@
 //! A sampler seen as a chain of Gaussian steps, which is what fine-tuning tilts.
 
-use super::{Coefficients, Grid, Lettered, Prior, Scales, SolverKind};
+use super::{Coefficients, Grid, Lettered, Noised, Prior, Scales, SolverKind};
 use crate::error::{Error, Result};
 use crate::nn::{BeliefStep, MixtureWalk, belief_walk, fused, mixture_walk};
 use candle_core::{DType, Device, Tensor};
@@ -84,6 +84,11 @@ pub trait Chain: Send + Sync {
 
     /// The same chain with its letters, where its states stand for some.
     fn lettered(&self) -> Option<&dyn Lettered> {
+        None
+    }
+
+    /// The same chain with the noising that it undoes, where that is known.
+    fn undoes(&self) -> Option<&dyn Noised> {
         None
     }
 }
@@ -279,6 +284,10 @@ impl Chain for DiffusionChain {
     }
 
     fn lettered(&self) -> Option<&dyn Lettered> {
+        Some(self)
+    }
+
+    fn undoes(&self) -> Option<&dyn Noised> {
         Some(self)
     }
 

@@ -23,7 +23,8 @@ impl FinetuneConfig {
         let blocks = walked.steps.div_ceil(walked.hold.max(1));
         // a stretch is walked by itself; two blocks of it are kept at least
         let stretch = self.lookahead.map_or(blocks, |steps| steps.div_ceil(walked.hold.max(1)).min(blocks)).max(1);
-        let graphs = keep.max(2).min(stretch);
+        let copies = OBJECTIVES.get(&self.objective).map_or(1, |entry| (entry.make)(self).copies());
+        let graphs = keep.max(2).min(stretch).max(copies);
         let activations = rows.saturating_mul(graphs as u64).saturating_mul(self.graph(prior, walked.hold))
             + self.control.scratch(prior);
         let paths = rows * state * (stretch * (walked.hold + 2)) as u64;

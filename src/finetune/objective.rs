@@ -3,8 +3,10 @@
 mod adjoint;
 mod backprop;
 mod clipped;
+mod cmcd;
 mod log_variance;
 mod mirror;
+mod nets;
 mod paths;
 mod score;
 mod soft_q;
@@ -53,6 +55,8 @@ registry! {
     "mirror-descent" => mirror::make, "mirror descent on the first variation of any divergence; needs no gradient of the reward";
     "weighted-likelihood" => weighted::make, "reward-weighted maximum likelihood; needs no gradient of the reward";
     "trajectory-balance" => trajectory_balance::make, "relative trajectory balance with a learned log Z; needs no gradient of the reward";
+    "cmcd" => cmcd::make, "CMCD: variance of the works of paths against their reversal by tilt and escort; control read as both";
+    "nets" => nets::make, "NETS: residual of the equation that the escort of a tilted path solves, at states of the control's own paths";
     "implicit-tilt-matching" => tilt_matching::make, "tilted posteriors of letters at renoised ends of paths; needs no gradient of the reward";
 }
 
@@ -106,6 +110,16 @@ pub trait Objective: Send + Sync {
     /// States that a step of a path of its batch keeps; 0 where a path is forgotten once it is walked.
     fn kept_states(&self) -> usize {
         if self.needs() == Needs::Score { 3 } else { 0 }
+    }
+
+    /// Copies of a state that share the graph of a step.
+    fn copies(&self) -> usize {
+        1
+    }
+
+    /// Whether it reads values of states on the way, which are best known in closed form ([`Terminal::value`]).
+    fn values_states(&self) -> bool {
+        false
     }
 
     /// Whether paths with more noise than the chain's will do ([`BalanceConfig::exploration`](super::BalanceConfig::exploration)).

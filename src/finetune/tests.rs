@@ -3,6 +3,7 @@
 mod adjoint;
 mod anchored;
 mod balance;
+mod escort;
 mod estimators;
 mod fixture;
 mod gradient;

@@ -5,8 +5,8 @@ use super::divergence::DivergenceKind;
 use super::objective::{OBJECTIVES, Objective, Run, Update, objectives_that};
 use super::word_table::WordTable;
 use super::{
-    AdjointConfig, Anchor, BackProp, BalanceConfig, Control, ControlConfig, ControlStart, Ddim, Estimator, Glimpse,
-    GlimpseKind, ReplayConfig, SoftQConfig, Terminal, TiltConfig, TokenControl, Valued,
+    AdjointConfig, Anchor, BackProp, BalanceConfig, Control, ControlConfig, ControlStart, Ddim, EscortConfig,
+    Estimator, Glimpse, GlimpseKind, ReplayConfig, SoftQConfig, Terminal, TiltConfig, TokenControl, Valued,
 };
 use crate::diffusion::{Chain as _, DiffusionChain};
 use crate::error::{Error, Result};
@@ -73,6 +73,9 @@ pub struct FinetuneConfig {
     /// How methods that balance paths learn log Z and explore.
     #[serde(skip_serializing_if = "is_default")]
     pub balance: BalanceConfig,
+    /// How methods that read a control as tilt and escort do so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub escort: EscortConfig,
     /// How ends of paths are tilted and noised anew.
     #[serde(skip_serializing_if = "is_default")]
     pub tilt: TiltConfig,
@@ -110,6 +113,7 @@ impl Default for FinetuneConfig {
             adjoint: AdjointConfig::default(),
             replay: ReplayConfig::default(),
             balance: BalanceConfig::default(),
+            escort: EscortConfig::default(),
             tilt: TiltConfig::default(),
             control: ControlConfig::default(),
         }
@@ -159,6 +163,7 @@ impl FinetuneConfig {
         self.adjoint.check()?;
         self.replay.check()?;
         self.balance.check()?;
+        self.escort.check()?;
         self.tilt.check()?;
         let (kept, staged) = (self.replay.capacity.unwrap_or(0), !self.tilt.recentred);
         if kept > 0 && staged {
@@ -253,7 +258,8 @@ impl<'a> Finetuning<'a> {
         let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
         if objective.needs() == Needs::Gradient && reward.terminal.is_none() {
             let message = format!("objective `{}` needs a reward with a gradient", config.objective);
-            return Err(Error::usage(message).hint("`ppo` and `weighted-likelihood` need its values only"));
+            let able = objectives_that(|objective| objective.needs() == Needs::Score).join("`, `");
+            return Err(Error::usage(message).hint(format!("these need its values only: `{able}`")));
         }
         if config.replay.capacity.is_some_and(|capacity| capacity > 0) && !objective.replays() {
             let message = format!(

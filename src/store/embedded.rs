@@ -34,6 +34,8 @@ pub static MODELS: &[Embedded] = embedded! {
     "tfbind8-consistency-hard";
     "tfbind8-reward";
     "tfbind8-fit";
+    "gfp-reward";
+    "gfp-judge";
 };
 
 impl Embedded {

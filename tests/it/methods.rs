@@ -128,6 +128,8 @@ fn methods_of_values_take_their_settings_from_the_command_line() {
     assert!(tuned(&toy, balance)["certificate"]["gap"]["value"].is_f64());
     let tilt = "--reward model:r --objective implicit-tilt-matching --alpha 0.5 --tilts 2 --noisings 3 --control mlp --out tilted";
     assert!(tuned(&toy, tilt)["certificate"]["gap"]["value"].is_f64());
+    let works = "--reward model:r --objective cmcd --alpha 0.5 --escort-loss trajectory-balance --escort-ramp line --log-z-rate 0.5 --out escorted";
+    assert!(tuned(&toy, works)["certificate"]["gap"]["value"].is_f64());
     let read = |folder: &str| -> serde_json::Value {
         let run = fs::read_to_string(toy.path(&format!("{folder}/run.json"))).unwrap();
         serde_json::from_str::<serde_json::Value>(&run).unwrap()["config"]["plan"]["finetune"].clone()
@@ -135,6 +137,8 @@ fn methods_of_values_take_their_settings_from_the_command_line() {
     assert_eq!(read("balanced")["balance"], serde_json::json!({ "log-z-rate": 0.5, "exploration": 2.0 }));
     let expected = serde_json::json!({ "tilts": 2, "noisings": 3, "recentred": true, "baseline": 0.0 });
     assert_eq!(read("tilted")["tilt"], expected);
+    assert_eq!(read("escorted")["escort"]["loss"], "trajectory-balance");
+    assert_eq!(read("escorted")["escort"]["ramp"], "line");
     let metrics = fs::read_to_string(toy.path("balanced/metrics.jsonl")).unwrap();
     assert!(metrics.lines().all(|line| line.contains("\"log_z\"")), "{metrics}");
     for (options, said) in [
@@ -144,6 +148,12 @@ fn methods_of_values_take_their_settings_from_the_command_line() {
             "objective `weighted-likelihood` does not read `exploration`",
         ),
         ("--objective trajectory-balance --exploration 0.5", "`exploration` is 0.5"),
+        ("--objective cmcd --log-z-rate 0.5", "objective `cmcd` does not read `log-z-rate`"),
+        ("--objective cmcd --escort-loss kl", "`escort.loss` kl has no lower bound"),
+        ("--objective cmcd --escort-loss residual", "`escort.loss` residual is a method of its own"),
+        ("--objective nets --escort-ramp square", "unknown ramp `square`"),
+        ("--objective nets --escort-loss log-variance", "objective `nets` does not read `escort-loss`"),
+        ("--objective control --escort-ramp line", "objective `control` does not read `escort-ramp`"),
         ("--objective trajectory-balance --tilts 2", "objective `trajectory-balance` does not read `tilts`"),
         ("--objective trajectory-balance --eta 0", "`eta` is 0: a chain without noise has nothing to control"),
         ("--objective trajectory-balance --eta 0.5", "at `eta` 0.5 the end remembers its start"),

@@ -2,6 +2,7 @@
 
 use crate::cli::check::within;
 use crate::error::{Error, Result};
+use crate::finetune::analytic::EscortLoss;
 use crate::finetune::{FinetuneConfig, objectives_that};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::cli) struct BalanceArgs {
-    /// Share of the way to a batch's own estimate that the log Z of `trajectory-balance` goes at every optimiser step [default: 0.2]
+    /// Share of the way to a batch's own estimate that the log Z of `trajectory-balance`, that of `cmcd` with this loss and those of `nets` go at
+    /// every optimiser step [default: 0.2]
     #[arg(long, value_name = "RATE")]
     pub(in crate::cli) log_z_rate: Option<f64>,
     /// Draw paths with so many times the noise at first, falling to 1 over the run: for `trajectory-balance` and `log-variance`
@@ -36,6 +38,8 @@ pub(in crate::cli) struct BalanceArgs {
 const TILTS: &str = "implicit-tilt-matching";
 /// The method with a log Z of its own.
 const BALANCES: &str = "trajectory-balance";
+/// The method with one at every step.
+const RESIDUALS: &str = "nets";
 
 impl BalanceArgs {
     /// Whether nothing was given.
@@ -52,7 +56,10 @@ impl BalanceArgs {
             Error::usage(format!("objective `{}` does not read `{key}`", config.objective))
                 .hint(format!("leave it out, or take --objective {by}"))
         };
-        if self.log_z_rate.is_some() && config.objective != BALANCES {
+        // `cmcd` has a log Z where it balances works
+        let balances = [BALANCES, RESIDUALS].contains(&config.objective.as_str())
+            || config.escort.loss == EscortLoss::TrajectoryBalance;
+        if self.log_z_rate.is_some() && !balances {
             return Err(unread("log-z-rate", BALANCES));
         }
         let explorers = objectives_that(|objective| objective.explores());

@@ -146,12 +146,14 @@ impl Job<'_> {
             stand_in = Some(StandIn::new(self.reward, &self.plan.finetune.divergence, tilting));
             base = Some(drawn);
         }
-        let route = (OBJECTIVES.get(&config.objective)?.make)(&config).route();
+        let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
+        let route = objective.route();
         let turned = stand_in.as_ref().filter(|_| route == Route::Surrogate);
         let source = turned.map_or(self.reward, |stand_in| &stand_in.surrogate as &dyn Reward);
         let exact = config.lookahead.is_some()
             || config.control.start == ControlStart::Tilt
             || config.soft_q.glimpse == GlimpseKind::Soft
+            || objective.values_states()
             || self.plan.initial.is_some();
         let lacks = !source.has_soft_value() || config.control.start == ControlStart::Tilt && source.words().is_none();
         let wanted = exact && lacks && enumerable(letters, length);

@@ -3,6 +3,7 @@
 use super::adjoint::AdjointArgs;
 use super::auto::{AUTO, Choice, Situation};
 use super::balance::BalanceArgs;
+use super::escort::EscortArgs;
 use super::initial::InitialArgs;
 use super::soft_q::SoftQArgs;
 use crate::cli::check::within;
@@ -125,6 +126,9 @@ pub(in crate::cli) struct Tuning {
     #[command(flatten)]
     #[serde(skip_serializing_if = "BalanceArgs::is_empty")]
     pub(in crate::cli) balance: BalanceArgs,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "EscortArgs::is_empty")]
+    pub(in crate::cli) escort: EscortArgs,
     /// How far a step's density ratio may leave 1 before `ppo` ignores the path [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub(in crate::cli) clip: Option<f64>,
@@ -280,6 +284,7 @@ impl Tuning {
         }
         self.soft_q.apply(&mut config)?;
         self.adjoint.apply(&mut config)?;
+        self.escort.apply(&mut config)?;
         self.balance.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);

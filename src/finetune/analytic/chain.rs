@@ -1,7 +1,7 @@
 //! Linear Gaussian chains.
 
 use super::{LinearQuadratic, Start};
-use crate::diffusion::{Chain, Memory, Move};
+use crate::diffusion::{Chain, Memory, Move, Noised, NoisingStep};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
@@ -93,5 +93,38 @@ impl Chain for LinearChain {
     fn advance(&self, k: usize, x: &Tensor, _: &mut Memory) -> Result<Move> {
         let LinearStep { keep, std } = self.steps[k];
         Ok(Move { mean: (x * keep)?, std, belief: None })
+    }
+
+    fn undoes(&self) -> Option<&dyn Noised> {
+        Some(self)
+    }
+}
+
+impl LinearChain {
+    /// The variance of the state after `k` steps of the base chain.
+    fn variance(&self, k: usize) -> f64 {
+        self.steps[..k].iter().fold(self.initial.powi(2), |v, step| step.keep.powi(2) * v + step.std.powi(2))
+    }
+}
+
+/// The chain's own reversal, which is exact; a lift and a spread that are so for linear rewards, and a flow that transports its laws.
+///
+/// ```text
+/// x_k ∣ x_{k+1} ~ N(keep v_k/v_{k+1} x_{k+1}, std² v_k/v_{k+1})      s = −x/v_k      x_k + v = √(v_{k+1}/v_k) x_k
+/// ```
+impl Noised for LinearChain {
+    fn noising(&self, k: usize) -> NoisingStep {
+        let LinearStep { keep, std } = self.steps[k];
+        let (here, next) = (self.variance(k), self.variance(k + 1));
+        let growth = (next / here).sqrt();
+        NoisingStep {
+            keep: keep * here / next,
+            std: std * (here / next).sqrt(),
+            carry: [growth, 0.0],
+            score: [-1.0 / here, 0.0],
+            lift: keep / std,
+            spread: next / keep - growth * here,
+            width: here.sqrt(),
+        }
     }
 }

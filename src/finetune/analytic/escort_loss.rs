@@ -1,11 +1,12 @@
 //! What a learned escort is trained by.
 
 use super::{EscortNetwork, TiltedPath};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{read, softmax};
 use crate::random::Rng;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// A loss of an escort; A are the kernel-ratio weights of walks, and all but the last are zero-variance at a perfect escort.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,22 @@ pub enum EscortLoss {
     /// `∫ E (∂φ/∂τ + v ∂φ + ∂w + w (s + ∂φ) − dF/dτ)² dτ` with a learned rate of `F = log Z_τ` (the PINN residual of NETS,
     /// arXiv 2410.02711), on walks held fixed.
     Residual,
+}
+
+impl FromStr for EscortLoss {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "log-variance" => Ok(Self::LogVariance),
+            "trajectory-balance" => Ok(Self::TrajectoryBalance),
+            "kl" => Ok(Self::Kl),
+            "residual" => Ok(Self::Residual),
+            _ => Err(Error::usage(format!(
+                "unknown loss of an escort `{name}`; accepted: `log-variance`, `trajectory-balance`"
+            ))),
+        }
+    }
 }
 
 /// Tensors (1, parts) of the base's score at one time, and its rates.

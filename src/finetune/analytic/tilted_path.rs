@@ -4,15 +4,30 @@ use super::density::Density;
 use super::{MixtureProblem, Quadratic};
 use crate::error::{Error, Result};
 use crate::random::Rng;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// How the tilt φ is turned on, from `φ_0` at the noise to `φ_1 = r/α`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ramp {
     /// `φ = τ r/α`.
     #[default]
     Line,
     /// `φ = V`, the soft value: with the escort `η ∂V/∂x` nothing is left to weigh.
     Value,
+}
+
+impl FromStr for Ramp {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "line" => Ok(Self::Line),
+            "value" => Ok(Self::Value),
+            _ => Err(Error::usage(format!("unknown ramp `{name}`; accepted: `line`, `value`"))),
+        }
+    }
 }
 
 /// How the weights A are summed up.

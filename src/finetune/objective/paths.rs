@@ -1,14 +1,18 @@
 //! Methods that learn from kept paths and values alone.
 
 use super::{Objective, Route, Run, Update};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finetune::Control;
+use crate::finetune::analytic::Ramp;
 use crate::finetune::divergence::Divergence;
+use crate::finetune::potential::Potential;
 use crate::finetune::replay::{Replay, ReplayConfig, Track};
+use crate::finetune::reversal::Reversal;
 use crate::finetune::rollout::Draw;
 use crate::finetune::trace::Trace;
-use crate::nn::{Figures, Params, Tensors, over_shards};
+use crate::nn::{Figures, Gradients, Params, Tensors, over_shards};
 use crate::reward::Needs;
+use candle_core::Var;
 use ndarray::{Array1, Array2, Axis, concatenate};
 
 /// All numbers of a batch of kept paths.
@@ -133,6 +137,7 @@ pub struct PathObjective<L> {
     batch: Option<Kept>,
     behaviour: Option<Tensors>,
     replay: Option<Replay>,
+    escorted: Option<Ramp>,
 }
 
 /// What the loss's own state is filed under.
@@ -143,12 +148,20 @@ struct Kept {
     values: Vec<f64>,
     drawn: Array2<f64>,
     log_shares: Option<Vec<f64>>,
+    /// Of every trace in turn, where the control is read as tilt and escort.
+    reversals: Vec<Reversal>,
 }
 
 impl<L: PathLoss> PathObjective<L> {
     /// The objective of a loss.
     pub fn new(loss: L) -> Self {
-        Self { loss, batch: None, behaviour: None, replay: None }
+        Self { loss, batch: None, behaviour: None, replay: None, escorted: None }
+    }
+
+    /// The same with the works of an escort in the place of log-ratios: `L − log B_w/B` for L, under a tilt that is turned on by `ramp`.
+    #[must_use]
+    pub(super) fn escorted(self, ramp: Ramp) -> Self {
+        Self { escorted: Some(ramp), ..self }
     }
 
     /// The same with the buffer of some settings, where they keep paths.
@@ -214,7 +227,45 @@ impl Kept {
     fn new(traces: Vec<Trace>, log_shares: Option<Vec<f64>>) -> Self {
         let values = traces.iter().flat_map(|trace| trace.values.iter().copied()).collect();
         let drawn = beside(traces.iter().map(|trace| &trace.increments));
-        Self { traces, values, drawn, log_shares }
+        Self { traces, values, drawn, log_shares, reversals: Vec::new() }
+    }
+
+    /// The same with the reversals of its paths, at the price of the optimiser step `first` that they belong to.
+    fn reversed(self, run: &Run<'_>, first: u64, ramp: Ramp) -> Result<Self> {
+        let terminal = run.terminal.ok_or_else(|| Error::usage("this objective needs the reward's gradient"))?;
+        let potential = Potential { terminal, alpha: run.config.alpha_at(first), ramp, steps: run.steps };
+        let reversals = run.pool.map(self.traces.len(), |i| Reversal::of(&self.traces[i], run.chain, &potential))?;
+        Ok(Self { reversals, ..self })
+    }
+
+    /// ℓ of the control in every trace, less those of its reversal where it is an escort's.
+    fn under(&self, run: &Run<'_>) -> Result<Array2<f64>> {
+        let held = run.learner.held();
+        let parts = run.pool.map(self.traces.len(), |i| {
+            let control = (run.control)(&held)?;
+            let forward = self.traces[i].under(control.as_ref())?;
+            Ok(match self.reversals.get(i) {
+                Some(reversal) => forward - reversal.under(control.as_ref())?,
+                None => forward,
+            })
+        })?;
+        Ok(beside(parts.iter()))
+    }
+
+    /// The gradient of the weighted sum of those of trace `i`.
+    fn gradient(
+        &self,
+        i: usize,
+        control: &dyn Control,
+        vars: &[(String, Var)],
+        weights: &Array2<f64>,
+    ) -> Result<Gradients> {
+        let mut gradients = self.traces[i].gradient(control, vars, weights)?;
+        let backward = self.reversals.get(i).map(|reversal| reversal.gradient(control, vars, &-weights)).transpose()?;
+        if let Some(backward) = backward.flatten() {
+            gradients.add(backward)?;
+        }
+        Ok(gradients)
     }
 }
 
@@ -226,7 +277,7 @@ fn beside<'a>(parts: impl Iterator<Item = &'a Array2<f64>>) -> Array2<f64> {
 
 impl<L: PathLoss> Objective for PathObjective<L> {
     fn needs(&self) -> Needs {
-        Needs::Score
+        if self.escorted.is_some() { Needs::Gradient } else { Needs::Score }
     }
 
     fn route(&self) -> Route {
@@ -234,7 +285,16 @@ impl<L: PathLoss> Objective for PathObjective<L> {
     }
 
     fn replays(&self) -> bool {
-        self.loss.replays()
+        self.escorted.is_none() && self.loss.replays()
+    }
+
+    fn kept_states(&self) -> usize {
+        // besides states, innovations and means: slopes, innovations and means of the reversal, with its beliefs
+        if self.escorted.is_some() { 7 } else { 3 }
+    }
+
+    fn values_states(&self) -> bool {
+        self.escorted.is_some()
     }
 
     fn update(&mut self, run: &Run<'_>) -> Result<Update> {
@@ -257,15 +317,14 @@ impl<L: PathLoss> Objective for PathObjective<L> {
                 (Some(weights), 1..) => Params::frozen(weights.clone(), run.learner.params().device()),
                 _ => run.learner.held(),
             };
-            Self::draw(run, run.done() - age, &behaviour)?
+            let kept = Self::draw(run, run.done() - age, &behaviour)?;
+            match self.escorted {
+                Some(ramp) => kept.reversed(run, run.done() - age, ramp)?,
+                None => kept,
+            }
         };
-        let now = if age == 0 && self.replay.is_none() {
-            kept.drawn.clone()
-        } else {
-            let held = run.learner.held();
-            let parts = run.pool.map(kept.traces.len(), |i| kept.traces[i].under((run.control)(&held)?.as_ref()))?;
-            beside(parts.iter())
-        };
+        let fresh = age == 0 && self.replay.is_none() && self.escorted.is_none();
+        let now = if fresh { kept.drawn.clone() } else { kept.under(run)? };
         let divergence = run.config.divergence.get();
         let ledger = Ledger {
             values: &kept.values,
@@ -295,7 +354,7 @@ impl<L: PathLoss> Objective for PathObjective<L> {
             let control = (run.control)(run.learner.params())?;
             let columns = starts[i]..starts[i] + kept.traces[i].rows();
             let share = weights.slice(ndarray::s![.., columns]).to_owned();
-            Ok((kept.traces[i].gradient(control.as_ref(), &vars, &share)?, ()))
+            Ok((kept.gradient(i, control.as_ref(), &vars, &share)?, ()))
         })?;
         self.batch = Some(kept);
         Ok(Update { sums, rows: Vec::new(), known: Some(known), figures })
