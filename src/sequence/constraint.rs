@@ -93,7 +93,7 @@ pub struct Constraint {
 pub(super) struct Compiled {
     length: usize,
     letters: usize,
-    first: i64,
+    numbering: Numbering,
     wild_type: Option<Sequence>,
     /// Letters of every position, a bit each, and which rule took the others away.
     allowed: Vec<u64>,
@@ -138,8 +138,8 @@ impl Constraint {
 
     pub(super) fn compile(&self, alphabet: &Alphabet, length: usize) -> Result<Compiled> {
         let wild_type = self.wild_type(alphabet, length)?;
-        let first = self.first_position.unwrap_or(1);
-        let spans = |rule: &'static str, texts: &[String]| Spans::parse(rule, texts, Numbering { first }, length);
+        let numbering = Numbering { first: self.first_position.unwrap_or(1) };
+        let spans = |rule: &'static str, texts: &[String]| Spans::parse(rule, texts, numbering, length);
         let every = if alphabet.len() == 64 { u64::MAX } else { (1 << alphabet.len()) - 1 };
         let mut allowed = vec![every; length];
         let origin = |rule: &str| {
@@ -177,7 +177,7 @@ impl Constraint {
         Ok(Compiled {
             length,
             letters: alphabet.len(),
-            first,
+            numbering,
             wild_type,
             allowed,
             patterns: self.patterns(alphabet)?,

@@ -48,6 +48,12 @@ impl Numbering {
         number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok()).filter(|index| *index < length)
     }
 
+    /// The number of an index.
+    #[must_use]
+    pub fn number(self, index: usize) -> i64 {
+        self.first.saturating_add(i64::try_from(index).unwrap_or(i64::MAX))
+    }
+
     /// In words, for messages.
     #[must_use]
     pub fn describe(self) -> String {

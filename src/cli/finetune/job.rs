@@ -102,16 +102,11 @@ impl Job<'_> {
         Ok(config.fitting(shape, walked, context.threads, free / 4))
     }
 
-    /// Runs it, or goes on with it, or reads its outcome where it is complete.
-    ///
-    /// # Errors
-    /// When a step fails, a file cannot be written, or Ctrl-C was pressed.
-    pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
+    /// What decides the result.
+    fn info(&self, prior_fingerprint: &str) -> Result<RunInfo> {
         let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
-        let prior_fingerprint = fingerprint(self.prior_folder)?;
-        let seed = Seed::root(self.seed);
         let mut info = RunInfo::new("finetune", self.seed, &recorded)?
-            .with_version("prior", prior_fingerprint.clone())
+            .with_version("prior", prior_fingerprint)
             .with_version("reward", self.reward_fingerprint.clone());
         if let Some(name) = &self.plan.consistency {
             info = info.with_version("consistency", fingerprint(&open_model(name, CONSISTENCY)?)?);
@@ -122,6 +117,17 @@ impl Job<'_> {
         if let Some((_, key)) = self.base {
             info = info.with_version("base", key);
         }
+        Ok(info)
+    }
+
+    /// Runs it, or goes on with it, or reads its outcome where it is complete.
+    ///
+    /// # Errors
+    /// When a step fails, a file cannot be written, or Ctrl-C was pressed.
+    pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
+        let prior_fingerprint = fingerprint(self.prior_folder)?;
+        let seed = Seed::root(self.seed);
+        let info = self.info(&prior_fingerprint)?;
         let keep = self.keep(context)?;
         let mut folder = RunFolder::open(self.out, &info)?;
         if folder.is_finished() {

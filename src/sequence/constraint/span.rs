@@ -10,7 +10,7 @@ impl Spans {
     pub(super) fn parse(rule: &str, texts: &[String], numbering: Numbering, length: usize) -> Result<Self> {
         let spans = texts.iter().map(|text| {
             let wrong = || {
-                let (first, last) = (numbering.first, numbering.first + length as i64 - 1);
+                let (first, last) = (numbering.first, numbering.number(length.saturating_sub(1)));
                 Error::usage(format!("`{rule}`: `{text}` is no position or span of {first} to {last}"))
                     .hint("for example `65` or `65-67`; `first-position` sets the number of the first letter")
             };

@@ -21,7 +21,7 @@ impl fmt::Display for Violation {
 
 pub(super) fn find(rules: &Compiled, sequence: &Sequence, alphabet: &Alphabet) -> Vec<Violation> {
     let mut found = Vec::new();
-    let number = |index: usize| index as i64 + rules.first;
+    let number = |index: usize| rules.numbering.number(index);
     for (index, id) in sequence.ids().iter().enumerate() {
         if rules.allowed[index] >> id & 1 == 0 {
             let letter = char::from(alphabet.letter(*id));
