@@ -34,6 +34,7 @@ pub static MODELS: &[Embedded] = embedded! {
     "tfbind8-consistency-hard";
     "tfbind8-reward";
     "tfbind8-fit";
+    "gfp-prior";
     "gfp-reward";
     "gfp-judge";
 };

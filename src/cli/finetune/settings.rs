@@ -205,12 +205,12 @@ pub(in crate::cli) struct Plan {
 
 /// Letters up to which a path costs what defaults are meant for.
 const SHORT: usize = 32;
-/// Paths that are drawn however long they are.
+/// Paths that figures are drawn from however long they are.
 const FEWEST: usize = 2_000;
 
-/// As many paths of so many letters as take about the time of `count` short ones.
-fn affordable(count: usize, length: usize) -> usize {
-    if length <= SHORT { count } else { (count * SHORT / length).max(FEWEST).min(count) }
+/// As many paths of so many letters as take about the time of `count` short ones, but not fewer than `fewest`.
+pub(super) fn affordable(count: usize, length: usize, fewest: usize) -> usize {
+    if length <= SHORT { count } else { (count * SHORT / length).max(fewest).min(count) }
 }
 
 impl Tuning {
@@ -322,12 +322,12 @@ impl Tuning {
             consistency: self.soft_q.consistency.clone(),
             certificate_paths: within(
                 "certificate-paths",
-                self.certificate_paths.unwrap_or_else(|| affordable(20_000, prior.length)),
+                self.certificate_paths.unwrap_or_else(|| affordable(20_000, prior.length, FEWEST)),
                 100..=50_000_000,
             )?,
             base_paths: within(
                 "base-paths",
-                self.base_paths.unwrap_or_else(|| affordable(100_000, prior.length)),
+                self.base_paths.unwrap_or_else(|| affordable(100_000, prior.length, FEWEST)),
                 100..=100_000_000,
             )?,
             recompute: self.recompute,

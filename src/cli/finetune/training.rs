@@ -1,7 +1,7 @@
 //! The run of a fine-tune, and how it is watched.
 
 use super::job::POINTS;
-use super::settings::Plan;
+use super::settings::{Plan, affordable};
 use crate::cli::certify::scored_paths;
 use crate::cli::tilted::Tuned;
 use crate::diffusion::{CONSISTENCY, DiffusionChain, consistency_of};
@@ -13,7 +13,7 @@ use crate::random::Seed;
 use crate::reward::Reward;
 use crate::store::{ModelFolder, open_model};
 
-/// Paths behind each watched point.
+/// Paths behind each watched point, fewer of more than 32 letters.
 const WATCHED: usize = 2048;
 
 /// What a run is made of.
@@ -93,7 +93,9 @@ impl Training for Watched<'_> {
         let (done, total) = (self.inner.done(), self.inner.total());
         if done.is_multiple_of((total / POINTS).max(1)) || done == total {
             let tuned = self.parts.tuned(self.inner.weights())?;
-            let paths = scored_paths(self.parts.chain, tuned.walk(), self.reward, WATCHED, self.seed, self.parts.pool)?;
+            let chain = self.parts.chain;
+            let count = affordable(WATCHED, chain.prior().config().length, WATCHED / 8);
+            let paths = scored_paths(chain, tuned.walk(), self.reward, count, self.seed, self.parts.pool)?;
             let n = paths.ends.len() as f64;
             figures.push(("hard_reward", paths.ends.iter().map(|(_, reward)| reward).sum::<f64>() / n));
             figures.push(("hard_path_kl", paths.log_ratio.iter().sum::<f64>() / n));

@@ -124,13 +124,13 @@ mod tests {
             let card = Card::new(&text);
             let words = card.command().unwrap().unwrap();
             let labels = match recipe(&words) {
-                Ok((Recipe::Prior(args), _)) if ["tfbind8", "tfbind8-hard-start"].contains(&args.input()) => {
+                Ok((Recipe::Prior(args), _)) if ["tfbind8", "tfbind8-hard-start", "gfp"].contains(&args.input()) => {
                     ["held-out bound"].as_slice()
                 }
                 Ok((Recipe::Consistency(args), _)) if embedded::find(args.prior()).is_ok() => {
                     ["letters that agree", "total variation"].as_slice()
                 }
-                Ok((Recipe::Reward(args), _)) if args.input() == "tfbind8" => {
+                Ok((Recipe::Reward(args), _)) if ["tfbind8", "gfp"].contains(&args.input()) => {
                     ["rank correlation", "root mean squared error"].as_slice()
                 }
                 _ => panic!("{words:?}"),
