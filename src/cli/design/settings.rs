@@ -19,7 +19,7 @@ Examples:
                                     from models that exist; no table is needed
   seqtilt design variants.csv --prior prior --out designs
                                     a prior of your own, the reward from the table
-  seqtilt design gfp --out designs --max-mutations 8 --fixed 64-66
+  seqtilt design gfp --out designs --max-mutations 8 --fixed 65-67
                                     the data set's own models, within 8 substitutions of the wild type
 
 Designs are drawn from the tuned sampler, made unique, scored by the reward and by a judge that it never saw, and the best
