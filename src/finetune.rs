@@ -15,6 +15,7 @@ mod backprop;
 mod balance;
 mod base_paths;
 mod clipping;
+mod config;
 mod control;
 mod escort;
 mod footprint;
@@ -44,6 +45,7 @@ pub use backprop::{BackProp, Batch, Estimator, ShardGradient};
 pub use balance::BalanceConfig;
 pub use base_paths::base_paths;
 pub use clipping::QuantileClip;
+pub use config::{ADJOINT_MATCHING, CONTROL, FinetuneConfig};
 pub use control::Control;
 pub use escort::EscortConfig;
 pub use footprint::Walked;
@@ -62,7 +64,7 @@ pub use terminal::{ScoredTerminal, SequenceTerminal, Terminal, Undecoded, Valued
 pub use tilt_matching::TiltConfig;
 pub use token_control::{CONTROLS, ControlConfig, ControlKind, ControlStart, TokenControl};
 pub use trace::Trace;
-pub use training::{ADJOINT_MATCHING, CONTROL, Feedback, FinetuneConfig, Finetuning};
+pub use training::{Feedback, Finetuning};
 pub use walk::{Walk, Walker};
 
 #[cfg(test)]

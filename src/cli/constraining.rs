@@ -3,7 +3,7 @@
 use super::input;
 use crate::diffusion::{Prior, constrain, open_prior, prior_of};
 use crate::error::{Error, Result};
-use crate::sequence::{Alphabet, Constraint, Sequence, read_text};
+use crate::sequence::{Alphabet, Constraint, Imposed, Sequence, read_text};
 use crate::store::ModelFolder;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub(super) struct Constraining {
     /// Fewest substitutions from the wild type
     #[arg(long, value_name = "N")]
     min_mutations: Option<usize>,
-    /// Positions that keep the wild type's letters, such as 1,65-67
+    /// Positions that keep the wild type's letters, such as 1,65-67; the first letter is 1 unless --first-position says otherwise
     #[arg(long, value_name = "POSITIONS", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixed: Vec<String>,
@@ -61,26 +61,32 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The wild type's letters.
+    /// The rules of flags and file around this wild type.
     ///
     /// # Errors
-    /// When its file cannot be read.
-    pub(super) fn wild_type(&self) -> Result<Option<String>> {
-        self.wild_type.as_deref().map(input::wild_type).transpose()
-    }
-
-    pub(super) fn first_position(&self) -> Option<i64> {
-        self.first_position
+    /// As [`Constraining::rules`], and when there is a wild type but no rule.
+    pub(super) fn rules(&self, constraining: &Constraining) -> Result<Constraint> {
+        let wild_type = self.wild_type.as_deref().map(input::wild_type).transpose()?;
+        let rules = constraining.rules(wild_type, None, self.first_position)?;
+        if rules.is_empty() && *self != Self::default() {
+            return Err(Error::usage("`--wild-type` and `--first-position` are for constraints, and there are none")
+                .hint("for example --max-mutations 8"));
+        }
+        Ok(rules)
     }
 }
 
 impl Constraining {
-    /// The rules. A wild type and the number of its first letter that the file does not give are those handed in, where a rule needs
-    /// them.
+    /// The rules: flags before the file, and the file before the wild type of a table, if `known`.
     ///
     /// # Errors
     /// When the file cannot be read or is no table of rules, or a flag is none.
-    pub(super) fn rules(&self, wild_type: Option<String>, first_position: Option<i64>) -> Result<Constraint> {
+    pub(super) fn rules(
+        &self,
+        wild_type: Option<String>,
+        known: Option<String>,
+        first_position: Option<i64>,
+    ) -> Result<Constraint> {
         let mut rules = match &self.constraints {
             Some(path) => Constraint::from_toml(&read_text(path)?).map_err(|error| error.at(path))?,
             None => Constraint::default(),
@@ -108,8 +114,8 @@ impl Constraining {
         if rules.is_empty() {
             return Ok(Constraint::default());
         }
-        rules.wild_type = rules.wild_type.or(wild_type);
-        rules.first_position = rules.first_position.or(first_position);
+        rules.wild_type = wild_type.or(rules.wild_type).or(known);
+        rules.first_position = first_position.or(rules.first_position);
         Ok(rules)
     }
 }
@@ -123,6 +129,8 @@ pub(super) fn open_constrained(name: &str, rules: &Constraint, device: &Device) 
     if rules.is_empty() {
         return Ok((prior, folder));
     }
+    // before they are written down, so that the message is about the rules
+    Imposed::new(rules, prior.alphabet(), prior.config().length)?;
     let folder = constrain(&folder, rules)?;
     Ok((prior_of(&folder, device)?, folder))
 }

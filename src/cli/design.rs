@@ -22,6 +22,11 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["design"], args)?;
     let out = args.out()?;
     let plan = args.plan(input)?;
+    if let (Some(set), Some(prior)) = (&plan.input, plan.named_set()) {
+        context.note(format!(
+            "data set `{set}` has models inside the program: `{prior}`, its reward and its judge are used"
+        ));
+    }
     execute(&plan, &out, context)
 }
 
@@ -40,6 +45,10 @@ pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> 
     let mut info = RunInfo::new("design", context.seed_number, plan)?;
     if let Some(records) = &records {
         info = info.with_version("table", prepare::digest(records));
+    }
+    let rules = plan.rules(records.as_ref())?;
+    if !rules.is_empty() {
+        info = info.with_version("constraints", rules.text());
     }
     let folder = RunFolder::open(out, &info)?;
     if folder.is_finished() {

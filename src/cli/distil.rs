@@ -119,7 +119,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let out = required("distil", "out", args.out.clone())?;
     let every = within("checkpoint-every", args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?;
     let (prior, source) = open_prior(&name, &context.device()?)?;
-    if prior.config().is_uniform() {
+    if prior.config().denoiser.layers == 0 {
         return Err(Error::usage(format!("prior `{name}` has no network to distil"))
             .hint("letters are independent there: its denoised estimate needs no walk"));
     }

@@ -34,7 +34,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let out = required("finetune", "out", args.out.clone())?;
     let prior_name = required("finetune", "prior", args.prior.clone())?;
     let reward_name: OracleName = required("finetune", "reward", args.reward.clone())?.parse()?;
-    let rules = args.constraining.rules(args.origin.wild_type()?, args.origin.first_position())?;
+    let rules = args.origin.rules(&args.constraining)?;
     let (prior, folder) = open_constrained(&prior_name, &rules, &context.device()?)?;
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
     let oracle = reward_name.open(&options)?;

@@ -53,7 +53,7 @@ pub(super) struct Args {
     /// Share of the sequences held out for the quality figures [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     hold_out: Option<f64>,
-    /// Begin at the frequencies of letters at their sites: for variants of one molecule
+    /// Begin at the frequencies of letters at their sites: for variants of one molecule, on one strand
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     sites: bool,
@@ -175,7 +175,7 @@ impl Args {
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
             weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
             ema: self.ema.unwrap_or(base.ema),
-            reverse_complement: !self.one_strand,
+            reverse_complement: !(self.one_strand || self.sites),
             shard: base.shard.min(shard_rows(length)),
         };
         config.check()?;
@@ -322,7 +322,7 @@ fn fit(
 pub(super) fn one_length(sequences: &[Sequence]) -> Result<usize> {
     let Some(first) = sequences.first() else {
         return Err(
-            Error::data("no sequences are left to train on").hint("check --value-above, --value-below and the input")
+            Error::data("no sequences are left to train on").hint("check --value-below, --value-above and the input")
         );
     };
     match sequences.iter().find(|x| x.len() != first.len()) {

@@ -124,7 +124,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             (f.prior().alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
         }
         (Some(name), None) => {
-            let rules = args.constraining.rules(args.origin.wild_type()?, args.origin.first_position())?;
+            let rules = args.origin.rules(&args.constraining)?;
             let (prior, _) = open_constrained(name, &rules, &context.device()?)?;
             let config = SampleConfig {
                 steps: args.steps.map(|steps| within("steps", steps, 1..=100_000)).transpose()?,
@@ -134,7 +134,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
                 decode,
             };
             let drawn = sample(&prior, &config, count, seed, &pool)?;
-            verify(&rules, &drawn, prior.alphabet())?;
+            verify(&prior.config().constraint, &drawn, prior.alphabet())?;
             (prior.alphabet().clone(), drawn.into_iter().map(|sequence| (sequence, None)).collect::<Vec<_>>())
         }
         (None, Some(folder)) => {

@@ -1,7 +1,7 @@
 //! Priors in model folders.
 
 use super::{Prior, PriorConfig, uniform};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{Params, Tensors};
 use crate::sequence::{Constraint, LetterTokenizer};
 use crate::store::{ModelFolder, Sha256, encode_tensors, open_model};
@@ -39,15 +39,20 @@ pub fn open_prior(name: &str, device: &Device) -> Result<(Prior, ModelFolder)> {
     Ok((prior_of(&folder, device)?, folder))
 }
 
-/// The same prior under rules that every decoded sequence keeps, in place of those it had.
+/// The same prior under rules that every decoded sequence keeps.
 ///
 /// Base and tilted chains that are made from it share masks and decode, so that certificates speak of the constrained prior.
 ///
 /// # Errors
-/// When the folder is no prior's.
+/// When the folder is no prior's, or of one that keeps rules already.
 pub fn constrain(folder: &ModelFolder, constraint: &Constraint) -> Result<ModelFolder> {
-    let config = PriorConfig { constraint: constraint.clone(), ..folder.config()? };
-    prior_folder(&config, folder.weights.clone())
+    let config: PriorConfig = folder.config()?;
+    if !config.constraint.is_empty() {
+        return Err(Error::usage("the prior keeps constraints already, and would forget them under others")
+            .hint("give all constraints together, to the prior that it was made of"));
+    }
+    let config = PriorConfig { constraint: constraint.clone(), ..config };
+    Ok(prior_folder(&config, folder.weights.clone())?.with_card(folder.card.clone()))
 }
 
 /// A hash of a model's configuration and weights, which identifies what it computes.

@@ -85,7 +85,9 @@ impl<'a> Pretraining<'a> {
         let settings = AdamWConfig { lr, weight_decay, clip_norm: Some(1.0), ..AdamWConfig::default() };
         let sites = params.child("denoiser").child(SITES);
         if shape.sites {
-            sites::fill(&sites, data, shape.length, alphabet.len())?;
+            let other = |x: &Sequence| x.reverse_complement(&alphabet).filter(|_| config.reverse_complement);
+            let shown: Vec<Sequence> = data.iter().cloned().chain(data.iter().filter_map(other)).collect();
+            sites::fill(&sites, &shown, shape.length, alphabet.len())?;
         }
         let learner =
             Learner::new(params, settings, config.ema, config.steps)?.with_share(&format!("denoiser.{SITES}"), 0.0);

@@ -4,7 +4,7 @@ use super::{Grid, Prior, SolverKind};
 use crate::error::{Error, Result};
 use crate::nn::{Pool, softmax};
 use crate::random::{Rng, Seed};
-use crate::sequence::{Imposed, Pick, Sequence};
+use crate::sequence::{Pick, Sequence};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -27,16 +27,20 @@ impl Decode {
     /// When the tensor cannot be read.
     pub fn read(self, logits: &Tensor, prior: &Prior, rng: &mut Rng) -> Result<Vec<Sequence>> {
         let (b, l, v) = logits.dims3()?;
-        let values = match self {
-            Self::Hard => logits.clone(),
-            Self::Draw => softmax(logits)?,
+        let values = match (self, prior.imposed()) {
+            (Self::Hard, _) | (_, Some(_)) => logits.clone(),
+            (Self::Draw, None) => softmax(logits)?,
         };
         let values = values.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
         if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::device(format!("state {} of the batch is no longer finite", bad / (l * v))));
         }
         if let Some(imposed) = prior.imposed() {
-            return self.within(imposed, &values, l * v, rng);
+            let read = |row: &[f64]| match self {
+                Self::Hard => imposed.choose(row, &mut Pick::Best),
+                Self::Draw => imposed.choose(row, &mut Pick::Draw(&mut *rng)),
+            };
+            return values.chunks(l * v).map(read).collect();
         }
         (0..b)
             .map(|row| {
@@ -52,20 +56,6 @@ impl Decode {
                 Sequence::from_ids(ids, prior.alphabet())
             })
             .collect()
-    }
-}
-
-impl Decode {
-    /// Reads rows of logits, or of probabilities where they are drawn from, as the best sequences, or draws, that keep the rules.
-    fn within(self, imposed: &Imposed, values: &[f64], row: usize, rng: &mut Rng) -> Result<Vec<Sequence>> {
-        let read = |row: &[f64]| match self {
-            Self::Hard => imposed.choose(row, &mut Pick::Best),
-            Self::Draw => {
-                let logs: Vec<f64> = row.iter().map(|p| p.max(f64::MIN_POSITIVE).ln()).collect();
-                imposed.choose(&logs, &mut Pick::Draw(&mut *rng))
-            }
-        };
-        values.chunks(row).map(read).collect()
     }
 }
 

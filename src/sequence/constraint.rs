@@ -95,7 +95,7 @@ pub(super) struct Compiled {
     letters: usize,
     numbering: Numbering,
     wild_type: Option<Sequence>,
-    /// Letters of every position, a bit each, and which rule took the others away.
+    /// Letters of every position, a bit each.
     allowed: Vec<u64>,
     patterns: Vec<Pattern>,
     /// Fewest and most substitutions.
@@ -113,6 +113,12 @@ impl Constraint {
         toml::from_str(text).map_err(|error| Error::usage(error.message().to_owned()).because(error))
     }
 
+    /// The rules on one line, for records.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Whether there is no rule at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -124,6 +130,13 @@ impl Constraint {
             ..Self::default()
         };
         *self == bare
+    }
+
+    /// Whether a rule ties letters of several positions together; others only take letters away from positions.
+    #[must_use]
+    pub fn is_joint(&self) -> bool {
+        let masks = Self { fixed: Vec::new(), mutable: Vec::new(), allowed: BTreeMap::new(), ..self.clone() };
+        !masks.is_empty()
     }
 
     /// What a sequence breaks, in the order of the rules; nothing where it keeps them all.
@@ -166,7 +179,10 @@ impl Constraint {
                 allowed[index] &= 1 << origin.ids()[index];
             }
         }
-        let mutations = [self.min_mutations.unwrap_or(0), self.max_mutations.unwrap_or(length)];
+        let mutations = [self.min_mutations.unwrap_or(0), self.max_mutations.unwrap_or(length).min(length)];
+        if self.min_mutations.is_some_and(|least| least > length) {
+            return Err(Error::usage(format!("`min-mutations` is {}; designs have {length} letters", mutations[0])));
+        }
         if self.min_mutations.is_some() || self.max_mutations.is_some() {
             origin("max-mutations")?;
         }
@@ -180,7 +196,7 @@ impl Constraint {
             numbering,
             wild_type,
             allowed,
-            patterns: self.patterns(alphabet)?,
+            patterns: self.patterns(alphabet, length)?,
             mutations,
             gc: self.share(alphabet, length)?,
         })
@@ -197,10 +213,13 @@ impl Constraint {
     }
 
     /// Forbidden motifs, sites of enzymes and runs, on the strands that they are forbidden on.
-    fn patterns(&self, alphabet: &Alphabet) -> Result<Vec<Pattern>> {
+    fn patterns(&self, alphabet: &Alphabet, length: usize) -> Result<Vec<Pattern>> {
         let mut patterns = Vec::new();
         for motif in &self.forbidden {
             patterns.push(Pattern::parse("forbidden", motif, motif, alphabet)?);
+        }
+        if !self.enzymes.is_empty() && alphabet.name() != "dna" {
+            return Err(Error::usage(format!("`enzymes` cut DNA; the alphabet is `{}`", alphabet.name())));
         }
         for name in &self.enzymes {
             let site = ENZYMES.get(name)?.make.site;
@@ -216,8 +235,11 @@ impl Constraint {
             if most == 0 {
                 return Err(Error::usage("`max-homopolymer` is 0; at least 1 is accepted"));
             }
-            patterns.extend((0..alphabet.len()).map(|id| Pattern::run(id as u8, most + 1, alphabet)));
+            let runs = if most < length { 0..alphabet.len() } else { 0..0 };
+            patterns.extend(runs.map(|id| Pattern::run(id as u8, most + 1, alphabet)));
         }
+        // what is longer than a design cannot be in it
+        patterns.retain(|pattern| pattern.sets.len() <= length);
         Ok(patterns)
     }
 

@@ -115,7 +115,13 @@ impl Plan {
     pub(super) fn rules(&self, records: Option<&Records>) -> Result<Constraint> {
         let options = self.reading.options()?;
         let known = records.and_then(|records| Some(records.report.wild_type.as_ref()?.text(&records.alphabet)));
-        self.constraining.rules(options.wild_type.or(known), self.reading.first_position)
+        self.constraining.rules(options.wild_type, known, self.reading.first_position)
+    }
+
+    /// The built-in prior of the data set that was named, where that is used.
+    pub(super) fn named_set(&self) -> Option<&str> {
+        let [prior, ..] = built_in(self.input.as_deref()?)?;
+        self.prior.as_deref().filter(|used| *used == prior)
     }
 
     /// The demonstration on TFBind8, with the models inside the program.
@@ -158,8 +164,9 @@ impl Args {
     /// # Errors
     /// When a value is out of range or parts are missing.
     pub(super) fn plan(mut self, input: Option<String>) -> Result<Plan> {
-        if let Some(set) =
-            input.as_deref().filter(|_| self.prior.is_none() && self.reward.is_none() && self.judge.is_none())
+        let trains = self.prior_steps.is_some() || self.reward_epochs.is_some();
+        let named = self.prior.is_some() || self.reward.is_some() || self.judge.is_some();
+        if let Some(set) = input.as_deref().filter(|_| !named && !trains)
             && let Some([prior, reward, judge]) = built_in(set)
         {
             (self.prior, self.reward, self.judge) = (Some(prior), Some(reward), Some(judge));

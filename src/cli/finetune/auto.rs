@@ -16,13 +16,15 @@ pub(super) struct Situation {
     pub(super) has_gradient: bool,
     /// Whether all sequences can be enumerated and the prior's letters are independent: what a word table's start is exact for.
     pub(super) product: bool,
+    /// Whether constraints tie letters together, which only the decode keeps.
+    pub(super) joint: bool,
 }
 
 impl Situation {
     /// Of a prior, and a reward with or without a gradient.
     pub(super) fn new(prior: &PriorConfig, has_gradient: bool) -> Self {
         let product = prior.is_uniform() && enumerable(prior.letters.len(), prior.length);
-        Self { has_gradient, product }
+        Self { has_gradient, product, joint: prior.constraint.is_joint() }
     }
 }
 
@@ -38,12 +40,17 @@ impl Choice {
     /// By what was measured on TFBind8.
     pub(super) fn of(situation: Situation) -> Self {
         match situation {
-            Situation { has_gradient: true, product: true } => Self {
+            Situation { joint: true, .. } => Self {
+                objective: "log-variance",
+                control: None,
+                why: "constraints tie letters together in the decode, which methods of decoded letters alone can see",
+            },
+            Situation { has_gradient: true, product: true, .. } => Self {
                 objective: CONTROL,
                 control: Some("word-table"),
                 why: "letters are independent and every word can be enumerated: a weight a word starts at the tilt",
             },
-            Situation { has_gradient: true, product: false } => Self {
+            Situation { has_gradient: true, product: false, .. } => Self {
                 objective: CONTROL,
                 control: None,
                 why: "the reward has a gradient: back-propagation through the sampler came nearest from a control that starts at zero",

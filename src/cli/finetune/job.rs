@@ -18,6 +18,7 @@ use crate::finetune::divergence::DivergenceKind;
 use crate::finetune::{ControlStart, GlimpseKind, OBJECTIVES, Route, SequenceTerminal, Walked};
 use crate::nn::{Tensors, Training as _};
 use crate::random::Seed;
+use crate::reward::Needs;
 use crate::reward::{Multilinear, Reward, enumerable};
 use crate::store::{ModelFolder, RunFolder, RunInfo, open_model};
 use serde::{Deserialize, Serialize};
@@ -102,12 +103,32 @@ impl Job<'_> {
         Ok(config.fitting(shape, walked, context.threads, free / 4))
     }
 
+    /// Says what a method cannot see.
+    fn caution(&self, context: &Context) -> Result<()> {
+        let config = &self.plan.finetune;
+        let relaxed = (OBJECTIVES.get(&config.objective)?.make)(config).needs() == Needs::Gradient;
+        let decodes =
+            relaxed || config.objective == "implicit-tilt-matching" || config.control.start == ControlStart::Tilt;
+        if decodes && self.prior.config().constraint.is_joint() {
+            context.note(format!(
+                "warning: constraints on motifs, counts or runs are kept by the decode, which `{}` does not see while it learns; the certificate \
+                 counts what that costs. `--objective log-variance` learns from decoded letters",
+                config.objective
+            ));
+        }
+        Ok(())
+    }
+
     /// What decides the result.
     fn info(&self, prior_fingerprint: &str) -> Result<RunInfo> {
         let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
         let mut info = RunInfo::new("finetune", self.seed, &recorded)?
             .with_version("prior", prior_fingerprint)
             .with_version("reward", self.reward_fingerprint.clone());
+        let rules = &self.prior.config().constraint;
+        if !rules.is_empty() {
+            info = info.with_version("constraints", rules.text());
+        }
         if let Some(name) = &self.plan.consistency {
             info = info.with_version("consistency", fingerprint(&open_model(name, CONSISTENCY)?)?);
         }
@@ -134,6 +155,7 @@ impl Job<'_> {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
             return Outcome::read(self.out);
         }
+        self.caution(context)?;
         let pool = context.pool()?;
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let config = self.plan.finetune.clone();

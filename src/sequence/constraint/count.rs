@@ -10,6 +10,13 @@ pub(super) struct Count {
     pub(super) most: usize,
 }
 
+impl Count {
+    /// How many numbers are told apart: where there is no upper end, none above the lower one.
+    pub(super) fn width(&self, length: usize) -> usize {
+        if self.most >= length { self.least + 1 } else { self.most + 1 }
+    }
+}
+
 /// States in a row whose next states are in a row too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Run {
@@ -30,9 +37,7 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn new(counts: Vec<Count>, length: usize) -> Self {
-        // where there is no upper end, more than the lower end need not be told apart
-        let widths: Vec<usize> =
-            counts.iter().map(|count| if count.most >= length { count.least } else { count.most } + 1).collect();
+        let widths: Vec<usize> = counts.iter().map(|count| count.width(length)).collect();
         let states: usize = widths.iter().product();
         let split = |state: usize| {
             let mut rest = state;

@@ -4,9 +4,12 @@ use super::automaton::{Automaton, DEAD};
 use super::blame;
 use super::count::{Count, Counts, Run};
 use super::{Compiled, Constraint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::sequence::{Alphabet, Sequence};
+
+/// States over all positions at most: half a gigabyte a thread.
+const MOST: usize = 1 << 26;
 
 /// Which of the sequences that keep the rules is taken.
 #[derive(Debug)]
@@ -78,10 +81,19 @@ impl Imposed {
         if let Some((set, [least, most])) = rules.gc {
             counts.push(Count { counted: vec![set; rules.length], least, most });
         }
+        let motifs = Automaton::new(&rules.patterns, rules.letters)?;
+        let widths = counts.iter().map(|count| count.width(rules.length));
+        let cells = widths.fold((rules.length + 1).saturating_mul(motifs.states()), usize::saturating_mul);
+        if cells > MOST {
+            return Err(Error::usage(format!(
+                "the rules multiply to {cells} states of motifs and counts over all positions; {MOST} are accepted"
+            ))
+            .hint("leave out `gc`, bounds on mutations or some motifs, or give lower bounds on mutations"));
+        }
         let mut imposed = Self {
             alphabet: alphabet.clone(),
             allowed: rules.allowed.clone(),
-            motifs: Automaton::new(&rules.patterns, rules.letters)?,
+            motifs,
             counts: Counts::new(counts, rules.length),
             log_count: 0.0,
         };
@@ -133,12 +145,12 @@ impl Imposed {
     /// The sequence of greatest score, or a draw, among those that keep the rules; `scores` are (L, V), row by row.
     ///
     /// # Errors
-    /// When the number of scores is not L V, or one is not a number.
+    /// When the number of scores is not L V, or one is not finite.
     pub fn choose(&self, scores: &[f64], pick: &mut Pick<'_>) -> Result<Sequence> {
         let (length, letters) = (self.allowed.len(), self.alphabet.len());
-        if scores.len() != length * letters || scores.iter().any(|score| score.is_nan()) {
+        if scores.len() != length * letters || !scores.iter().all(|score| score.is_finite()) {
             let got = scores.len();
-            return Err(crate::Error::data(format!("{got} scores; {length} times {letters} numbers are accepted")));
+            return Err(Error::data(format!("{got} scores; {length} times {letters} finite numbers are accepted")));
         }
         if let Pick::Best = pick {
             let free: Vec<u8> = (0..length).map(|i| self.most(&scores[i * letters..][..letters], i)).collect();
@@ -163,7 +175,9 @@ impl Imposed {
                     rng.weighted(&values.iter().map(|value| (value - top).exp()).collect::<Vec<f64>>())
                 }
             };
-            let next = self.after(index, motif, count, id).unwrap_or(0);
+            let next = self
+                .after(index, motif, count, id)
+                .ok_or_else(|| Error::device("scores too large to be added up".to_owned()))?;
             (motif, count) = (next / self.counts.states(), next % self.counts.states());
             ids.push(id as u8);
         }

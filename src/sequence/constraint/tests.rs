@@ -112,6 +112,20 @@ fn other_strands_and_names_of_enzymes_are_known() {
 }
 
 #[test]
+fn rules_that_no_design_could_break_cost_nothing_and_too_many_states_are_refused() {
+    let dna = Alphabet::dna();
+    let imposed = |rules: &str, length: usize| Imposed::new(&Constraint::from_toml(rules).unwrap(), &dna, length);
+    let longest = imposed("max-homopolymer = 9223372036854775807\nforbidden = [\"ACGTACGTACGT\"]", 6).unwrap();
+    assert!((longest.log_count() - 6.0 * 4_f64.ln()).abs() < 1e-12);
+    assert!(longest.choose(&[f64::NEG_INFINITY; 24], &mut Pick::Best).is_err());
+    let wild_type = "ACGT".repeat(250);
+    let many = format!(
+        "wild-type = \"{wild_type}\"\nmax-mutations = 500\ngc = [0.4, 0.6]\nmax-homopolymer = 4\nenzymes = [\"EcoRI\", \"BsaI\"]"
+    );
+    assert!(imposed(&many, 1000).unwrap_err().message().contains("states of motifs and counts"));
+}
+
+#[test]
 fn rules_that_do_not_fit_say_what_is_accepted() {
     let dna = Alphabet::dna();
     for (rules, wrong) in [
