@@ -95,3 +95,28 @@ fn rules_that_cannot_be_kept_are_refused_with_the_rule_to_blame() {
     let said = refused(&toy, "sample --prior uniform:dna:6 --constraints bad.toml", 2);
     assert!(said.contains("bad.toml") && said.contains("gcc"), "{said}");
 }
+
+#[test]
+fn designs_are_named_by_their_mutations_and_rules_are_part_of_the_job() {
+    let toy = Toy::new();
+    toy.succeed("pretrain t.csv --steps 4 --dim 8 --heads 2 --layers 1 --sampling-steps 8 --batch 16 --out p");
+    fs::write(toy.path("r.toml"), "max-mutations = 3\nfixed = [\"11\"]\n").unwrap();
+    let design = "design t.csv --prior p --reward-epochs 2 --count 6 --samples 200 --alpha 0.3 --paths 16 --tuning-steps 2 \
+                  --control-dim 8 --certificate-paths 100 --base-paths 100 --wild-type ACGTAC --first-position 10 \
+                  --constraints r.toml --min-distance 1 --out d";
+    toy.succeed(design);
+    let mut table = csv::Reader::from_path(toy.path("d/designs.csv")).unwrap();
+    for row in table.records().map(Result::unwrap) {
+        let changed: Vec<String> = (10..)
+            .zip("ACGTAC".chars().zip(row[1].chars()))
+            .filter(|(_, (a, b))| a != b)
+            .map(|(n, (a, b))| format!("{a}{n}{b}"))
+            .collect();
+        assert_eq!((&row[2], row[3].parse().unwrap()), (changed.join(":").as_str(), changed.len()));
+        assert!(changed.len() <= 3 && row[1].chars().nth(1) == Some('C'));
+    }
+    fs::write(toy.path("r.toml"), "max-mutations = 2\nfixed = [\"11\"]\n").unwrap();
+    let output = toy.output(design);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("max-mutations"), "{said}");
+}

@@ -14,7 +14,7 @@ use crate::reward::{
     Architecture, Ensemble, EnsembleConfig, HeldOut, ResidualConfig, Reward, TrainConfig, Trainer, TrainingSet,
     held_out,
 };
-use crate::sequence::{Imposed, Records, Sequence};
+use crate::sequence::{Imposed, Numbering, Records, Sequence};
 use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) held_out: Option<HeldOut>,
     /// Predicted and measured values of those rows.
     pub(super) held_points: Vec<(f64, f64)>,
+    /// What mutations are counted from.
+    pub(super) origin: Option<(String, Numbering)>,
     seed: u64,
 }
 
@@ -113,6 +115,7 @@ impl Parts {
             known,
             held_out: held.0,
             held_points: held.1,
+            origin: plan.origin(records)?,
             seed: context.seed_number,
         })
     }

@@ -5,7 +5,7 @@ use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
-use crate::sequence::{Constraint, Records};
+use crate::sequence::{Constraint, Numbering, Records};
 use crate::store::embedded::MODELS;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -113,9 +113,19 @@ impl Plan {
     /// # Errors
     /// When a file cannot be read or a flag is no rule.
     pub(super) fn rules(&self, records: Option<&Records>) -> Result<Constraint> {
-        let options = self.reading.options()?;
-        let known = records.and_then(|records| Some(records.report.wild_type.as_ref()?.text(&records.alphabet)));
-        self.constraining.rules(options.wild_type, known, self.reading.first_position)
+        let given = self.reading.options()?.wild_type;
+        self.constraining.rules(given, table_wild_type(records), self.reading.first_position)
+    }
+
+    /// What designs' mutations are counted from, and the number of its first letter: that of the rules, else of flag or table.
+    ///
+    /// # Errors
+    /// As [`rules`](Self::rules).
+    pub(super) fn origin(&self, records: Option<&Records>) -> Result<Option<(String, Numbering)>> {
+        let rules = self.rules(records)?;
+        let known = self.reading.options()?.wild_type.or_else(|| table_wild_type(records));
+        let first = rules.first_position.or(self.reading.first_position).unwrap_or(1);
+        Ok(rules.wild_type.or(known).map(|letters| (letters, Numbering { first })))
     }
 
     /// The built-in prior of the data set that was named, where that is used.
@@ -139,6 +149,11 @@ impl Plan {
             ..Self::default()
         }
     }
+}
+
+/// The wild type that a table was read with.
+fn table_wild_type(records: Option<&Records>) -> Option<String> {
+    records.and_then(|records| Some(records.report.wild_type.as_ref()?.text(&records.alphabet)))
 }
 
 /// Prior, reward and judge inside the program that were trained on a named data set, where there are all three.

@@ -3,7 +3,7 @@
 use super::pick::{Picked, Row};
 use super::prepare::Parts;
 use crate::error::{Error, Result};
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, format_mutations, mutations_between};
 use std::fmt::Write as _;
 
 const COLUMNS: [&str; 28] = [
@@ -56,11 +56,14 @@ pub(super) fn csv(picked: &Picked, parts: &Parts) -> Result<String> {
     writer.write_record(COLUMNS).map_err(failed)?;
     for row in &picked.rows {
         let near = row.nearest.as_ref();
+        let letters = row.sequence.text(alphabet);
+        // a wild type of another length has no substitutions
+        let mutations = parts.origin.as_ref().and_then(|(from, first)| mutations_between(from, &letters, *first).ok());
         let fields = [
             id(row),
-            row.sequence.text(alphabet),
-            String::new(),
-            String::new(),
+            letters,
+            mutations.as_deref().map_or_else(String::new, format_mutations),
+            mutations.map_or_else(String::new, |mutations| mutations.len().to_string()),
             row.rank.to_string(),
             "design".to_owned(),
             row.reason.clone(),
