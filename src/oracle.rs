@@ -5,17 +5,20 @@
 
 mod cache;
 mod conformance;
+mod ehrlich;
 mod formula;
 mod info;
 mod kind;
 mod metered;
 mod model;
 mod noisy;
+mod option;
 mod outcome;
 mod table;
 
 pub use cache::Cache;
 pub use conformance::{Check, conformance};
+pub use ehrlich::{Ehrlich, EhrlichShape, SpacedMotif};
 pub use formula::Formula;
 pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
