@@ -6,6 +6,7 @@
 mod cache;
 mod conformance;
 mod ehrlich;
+mod expression;
 mod formula;
 mod info;
 mod kind;
@@ -19,6 +20,7 @@ mod table;
 pub use cache::Cache;
 pub use conformance::{Check, conformance};
 pub use ehrlich::{Ehrlich, EhrlichShape, SpacedMotif};
+pub use expression::Expression;
 pub use formula::Formula;
 pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};

@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, ehrlich, formula, noisy};
+use super::{Model, Oracle, Table, ehrlich, expression, formula, noisy};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -44,6 +44,8 @@ registry! {
         "log-odds of a motif's sites, MEME or JASPAR format; pwm:sites=best,strands=both,motif=NAME:FILE for other rules";
     "ehrlich" => OracleKind { argument: "states=32,length=32,motifs=4,motif-length=4,seed=0", oracle: ehrlich::open, reward: ehrlich::reward },
         "closed-form test function with motifs, banned transitions and greatest value 1; ehrlich:FILE reads one";
+    "expr" => OracleKind { argument: "0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT", oracle: expression::open, reward: expression::reward },
+        "formula over other oracles: + - * / min max clip sigmoid exp log sqrt abs above below; expr:FILE reads one";
     "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
         "another oracle with Gaussian noise and evaluations that fail";
 }
@@ -55,7 +57,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `ehrlich`, `noisy`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `ehrlich`, `expr`, `noisy`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -160,7 +162,7 @@ fn ensemble(folder: &str) -> Result<Ensemble> {
 }
 
 /// The last part of a path, without its extension.
-fn stem(path: &str) -> String {
+pub(super) fn stem(path: &str) -> String {
     Path::new(path).file_stem().map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
@@ -200,7 +202,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");

@@ -92,7 +92,9 @@ fn compare(set: &str) -> (usize, usize) {
     let mut expected: Vec<&str> = values.lines().collect();
     let mut words: Vec<Sequence> = (0..expected.len()).map(|i| sequence(&function, &optimum, i as u64)).collect();
     let mut hash = Sha256::default();
-    words.iter().for_each(|word| hash.update(word.ids()));
+    for word in &words {
+        hash.update(word.ids());
+    }
     assert_eq!(hash.hex(), digest, "{set}: other sequences than the script made");
     let evolved = read_text(&fixture(&format!("{set}.evolved.gz"))).unwrap();
     for line in evolved.lines() {
