@@ -15,6 +15,7 @@ mod model;
 mod noisy;
 mod option;
 mod outcome;
+mod rules;
 mod table;
 
 pub use cache::Cache;
@@ -28,6 +29,7 @@ pub use metered::{Metered, Usage};
 pub use model::Model;
 pub use noisy::Noisy;
 pub use outcome::{Bound, Outcome};
+pub use rules::Kept;
 pub use table::Table;
 
 use crate::error::Result;

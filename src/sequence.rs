@@ -7,6 +7,7 @@ mod fasta;
 mod mutation;
 mod read;
 mod records;
+mod rule;
 mod source;
 mod table;
 mod tokenizer;
@@ -21,6 +22,7 @@ pub use mutation::{
 };
 pub use read::{ReadOptions, read_file, read_str};
 pub use records::{Normalisation, Record, Records, Report};
+pub use rule::{LetterSet, Rule, RuleEntry, Rules, Severity, Violation};
 pub use source::{decode_text, read_bytes, read_text};
 pub(crate) use table::nearest_name;
 pub use table::{Row, Table, write_table};

@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, ehrlich, expression, formula, noisy};
+use super::{Model, Oracle, Table, ehrlich, expression, formula, noisy, rules};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -46,6 +46,8 @@ registry! {
         "closed-form test function with motifs, banned transitions and greatest value 1; ehrlich:FILE reads one";
     "expr" => OracleKind { argument: "0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT", oracle: expression::open, reward: expression::reward },
         "formula over other oracles: + - * / min max clip sigmoid exp log sqrt abs above below; expr:FILE reads one";
+    "rules" => OracleKind { argument: "FILE", oracle: rules::open, reward: rules::reward },
+        "minus the violations of rules in TOML: gc, share, forbidden, run, allowed, mutations; hard ones make infeasible";
     "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
         "another oracle with Gaussian noise and evaluations that fail";
 }
@@ -57,7 +59,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `ehrlich`, `expr`, `noisy`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `ehrlich`, `expr`, `rules`, `noisy`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -202,7 +204,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");
