@@ -291,7 +291,7 @@ mod tests {
         for (index, x) in Sequence::all(&Alphabet::dna(), 3).enumerate().filter(|(index, _)| index % 3 > 0) {
             let _ = writeln!(text, "{},{}", x.text(&Alphabet::dna()), (index * 37 % 11) as f64 / 10.0);
         }
-        std::fs::write(&file, text + "AAA,\n").unwrap();
+        std::fs::write(&file, text).unwrap();
         let file = file.display();
         let options = OracleOptions::default();
         let probes: Vec<Sequence> = ["AAA", "CGT", "TTTT", "GAT", "AC", "TTT"].map(word).to_vec();

@@ -185,7 +185,7 @@ impl Rules {
         Ok(Self { alphabet, length, entries })
     }
 
-    /// Where a sequence does not meet them, rule by rule; a rule with a name goes by it.
+    /// Where a sequence does not meet them, rule by rule; a rule with a name goes by it. The length is not among the rules.
     pub fn violations<'a>(&'a self, sequence: &'a Sequence) -> impl Iterator<Item = (&'a RuleEntry, Violation)> {
         self.entries.iter().flat_map(|entry| {
             entry.rule.violations(sequence, &self.alphabet).into_iter().map(move |violation| {
