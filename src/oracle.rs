@@ -5,17 +5,25 @@
 
 mod cache;
 mod conformance;
+mod ehrlich;
+mod expression;
+mod fitted;
 mod formula;
 mod info;
 mod kind;
 mod metered;
 mod model;
 mod noisy;
+mod option;
 mod outcome;
+mod rules;
 mod table;
 
 pub use cache::Cache;
 pub use conformance::{Check, conformance};
+pub use ehrlich::{Ehrlich, EhrlichShape, SpacedMotif};
+pub use expression::Expression;
+pub use fitted::Fitted;
 pub use formula::Formula;
 pub use info::OracleInfo;
 pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
@@ -23,6 +31,7 @@ pub use metered::{Metered, Usage};
 pub use model::Model;
 pub use noisy::Noisy;
 pub use outcome::{Bound, Outcome};
+pub use rules::Kept;
 pub use table::Table;
 
 use crate::error::Result;

@@ -9,6 +9,7 @@ mod fasta;
 mod mutation;
 mod read;
 mod records;
+mod rule;
 mod source;
 mod table;
 mod tokenizer;
@@ -25,6 +26,7 @@ pub use mutation::{
 };
 pub use read::{ReadOptions, read_file, read_str};
 pub use records::{Normalisation, Record, Records, Report};
+pub use rule::{Breach, LetterSet, Rule, RuleEntry, Rules, Severity};
 pub use source::{decode_text, read_bytes, read_text};
 pub(crate) use table::nearest_name;
 pub use table::{Row, Table, write_table};

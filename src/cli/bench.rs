@@ -3,6 +3,7 @@
 mod analytic;
 mod certified;
 mod divergences;
+mod ehrlich;
 mod exact;
 mod folder;
 mod frontier;
@@ -27,6 +28,7 @@ Examples:
   seqtilt bench analytic --json         one row per method and seed
   seqtilt bench divergences --out fronts
                                         which divergence buys what: exact optima side by side
+  seqtilt bench ehrlich --out ehrlich   closed-form functions with infeasible sequences and a known optimum
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
   seqtilt bench frontier --out fronts   reward against divergence and diversity, over prices and divergences
   seqtilt bench tfbind8-offline --out offline
@@ -51,6 +53,7 @@ pub(super) struct Args {
 enum Bench {
     Analytic(analytic::Args),
     Divergences(Box<divergences::Args>),
+    Ehrlich(ehrlich::Args),
     Exact(Box<exact::Args>),
     Frontier(Box<frontier::Args>),
     #[command(name = "tfbind8-offline")]
@@ -67,6 +70,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.bench {
         Bench::Analytic(args) => analytic::run(args, context),
         Bench::Divergences(args) => divergences::run(*args, context),
+        Bench::Ehrlich(args) => ehrlich::run(args, context),
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Frontier(args) => frontier::run(*args, context),
         Bench::Offline(args) => offline::run(*args, context),

@@ -17,7 +17,9 @@ Examples:
   seqtilt oracle list                            kinds of oracle and how they are named
   seqtilt oracle train variants.csv --out reward
   seqtilt oracle check model:reward
-  seqtilt score designs.fasta --oracle model:reward";
+  seqtilt score designs.fasta --oracle model:reward
+  seqtilt score designs.fasta --oracle 'expr:a - 0.1*b; a=model:reward; b=pwm:motif.txt'
+  seqtilt score designs.fasta --oracle rules:rules.toml";
 
 /// Train, check and list oracles: what says how good a sequence is
 #[derive(Debug, clap::Args)]

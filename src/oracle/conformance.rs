@@ -96,7 +96,7 @@ fn compare(some: &[Outcome], others: &[Outcome]) -> (bool, String) {
 
 /// A probe with a letter that the alphabet does not have.
 fn outside(alphabet: &crate::sequence::Alphabet, probes: &[Sequence]) -> Option<Sequence> {
-    let wide = crate::sequence::Alphabet::custom("wide", "ABCDEFGHIJKLMNOPQRSTUVWXYZ*-").ok()?;
+    let wide = crate::sequence::Alphabet::custom("wide", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789*-").ok()?;
     let mut ids = probes.first()?.ids().to_vec();
     *ids.first_mut()? = u8::try_from(alphabet.len()).ok()?;
     Sequence::from_ids(ids, &wide).ok()

@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, formula, noisy};
+use super::{Model, Oracle, Table, ehrlich, expression, fitted, formula, noisy, rules};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -42,6 +42,16 @@ registry! {
         "fields and pair couplings, the negative of an energy: CSV with columns i,a,j,b,value";
     "pwm" => OracleKind { argument: "FILE", oracle: formula::pwm, reward: formula::pwm_reward },
         "log-odds of a motif's sites, MEME or JASPAR format; pwm:sites=best,strands=both,motif=NAME:FILE for other rules";
+    "gp" => OracleKind { argument: "FILE", oracle: fitted::process, reward: fitted::process_reward },
+        "Gaussian process fitted to measured data at opening, mean and spread; gp:length-scale=auto,noise=0.01:FILE sets it";
+    "linear" => OracleKind { argument: "FILE", oracle: fitted::linear, reward: fitted::linear_reward },
+        "ridge regression on letters, fitted at opening, mean and spread; linear:features=pairs,ridge=1:FILE on pairs too";
+    "ehrlich" => OracleKind { argument: "states=32,length=32,motifs=4,motif-length=4,seed=0", oracle: ehrlich::open, reward: ehrlich::reward },
+        "closed-form test function with motifs, banned transitions and greatest value 1; ehrlich:FILE reads one";
+    "expr" => OracleKind { argument: "0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT", oracle: expression::open, reward: expression::reward },
+        "formula over other oracles: + - * / min max clip sigmoid exp log sqrt abs above below; expr:FILE reads one";
+    "rules" => OracleKind { argument: "FILE", oracle: rules::open, reward: rules::reward },
+        "minus the violations of rules in TOML: gc, share, forbidden, run, allowed, mutations; hard ones make infeasible";
     "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
         "another oracle with Gaussian noise and evaluations that fail";
 }
@@ -53,7 +63,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `noisy`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `gp`, `linear`, `ehrlich`, `expr`, `rules`, `noisy`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -136,7 +146,7 @@ fn table_reward(file: &str, options: &OracleOptions) -> Result<Box<dyn Reward>> 
 }
 
 /// The records of a file, or of a data set with that name where there is no such file.
-fn records(source: &str, options: &OracleOptions) -> Result<Records> {
+pub(super) fn records(source: &str, options: &OracleOptions) -> Result<Records> {
     if let (false, Some(dir)) = (Path::new(source).exists(), &options.data_dir)
         && data::datasets(dir)?.iter().any(|set| set.name == source)
     {
@@ -158,7 +168,7 @@ fn ensemble(folder: &str) -> Result<Ensemble> {
 }
 
 /// The last part of a path, without its extension.
-fn stem(path: &str) -> String {
+pub(super) fn stem(path: &str) -> String {
     Path::new(path).file_stem().map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
@@ -198,7 +208,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `gp:FILE`, `linear:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");

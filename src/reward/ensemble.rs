@@ -47,7 +47,7 @@ pub struct Standardisation {
 
 impl Standardisation {
     /// Mean and standard deviation (÷ n); constant values have scale 1.
-    pub(super) fn of(values: &[f64]) -> Self {
+    pub(crate) fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         let centre = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / n;

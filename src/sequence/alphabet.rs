@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 /// An ordered set of letters; letter number `i` is token id `i`.
 ///
-/// Cheap to clone. Letters are upper-case ASCII.
+/// Cheap to clone. Letters are upper-case ASCII; an alphabet of the user's own may have digits, `*` and `-` too.
 ///
 /// ```
 /// use seqtilt::sequence::Alphabet;
 /// let dna = Alphabet::dna();
 /// assert_eq!(dna.len(), 4);
 /// assert_eq!(dna.id(b'G'), Some(2));
+/// assert_eq!(Alphabet::custom("states", "ABC012")?.id(b'0'), Some(3));
+/// # Ok::<(), seqtilt::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alphabet(Arc<Letters>);
@@ -45,16 +47,16 @@ impl Alphabet {
     /// An alphabet of the user's own.
     ///
     /// # Errors
-    /// When there are fewer than two letters, more than 64, a repeated one, or one that is not upper-case ASCII, `*` or `-`.
+    /// When there are fewer than two letters, more than 64, a repeated one, or one that is not upper-case ASCII, a digit, `*` or `-`.
     pub fn custom(name: &str, letters: &str) -> Result<Self> {
         let bytes = letters.as_bytes();
         if !(2..=64).contains(&bytes.len()) {
             return Err(Error::usage(format!("alphabet `{name}` has {} letters; 2 to 64 are accepted", bytes.len())));
         }
         for (index, letter) in bytes.iter().enumerate() {
-            if !(letter.is_ascii_uppercase() || *letter == b'*' || *letter == b'-') {
+            if !(letter.is_ascii_uppercase() || letter.is_ascii_digit() || *letter == b'*' || *letter == b'-') {
                 return Err(Error::usage(format!(
-                    "alphabet `{name}`: `{}` is not accepted; letters are `A`-`Z`, `*` and `-`",
+                    "alphabet `{name}`: `{}` is not accepted; letters are `A`-`Z`, `0`-`9`, `*` and `-`",
                     char::from(*letter).escape_default()
                 )));
             }

@@ -184,3 +184,28 @@ fn where_nothing_is_held_out_the_card_says_how_well_the_values_are_fitted() {
     let again = seqtilt(dir, &format!("{TRAIN} --hold-out 0 --out fit --json"));
     assert_eq!(again.data, answer.data);
 }
+
+#[test]
+fn rules_fits_and_formulas_over_them_score_a_file() {
+    let dir = folder();
+    let dir = dir.path();
+    let rules = "letters = 'dna'\n[[run]]\nmost = 3\n[[forbidden]]\nmotif = 'CG'\nhard = true\n";
+    std::fs::write(dir.join("r.toml"), rules).unwrap();
+    let score = |oracle: &str| seqtilt(dir, &format!("score d.fa --oracle {oracle}"));
+    let answer = score("rules:r.toml");
+    let lines: Vec<&str> = answer.data.lines().collect();
+    assert_eq!(lines[1..3], ["best,TTTT,-1,,ok,", "worst,AAAA,-1,,ok,"], "{}", answer.notes);
+    assert_eq!(lines[3], "short,ACG,,,infeasible,no `CG`: found `CG` at position 2");
+    // the values are sums over positions: 3 for TTTT, up to a ridge of a millionth
+    let answer = score("expr:a-0.5*b;a=linear:ridge=0.000001:v.csv;b=rules:r.toml");
+    let rows: Vec<Vec<&str>> = answer.data.lines().map(|line| line.split(',').collect()).collect();
+    let mean = |row: usize| rows[row][2].parse::<f64>().unwrap();
+    assert!((mean(1) - 3.5).abs() < 1e-5 && (mean(2) - 0.5).abs() < 1e-5, "{} {}", answer.data, answer.notes);
+    assert_eq!(rows[3][4..], ["infeasible", "part `a`: 3 letters; the model reads 4"]);
+    let answer = score("expr:a-0.5*(b;a=gp:v.csv;b=rules:r.toml");
+    assert_eq!(answer.code, Some(2));
+    assert!(answer.notes.contains("formula `a-0.5*(b`, column 9: expected `)`"), "{}", answer.notes);
+    let answer = seqtilt(dir, "oracle check ehrlich:states=8,length=16,motifs=2,seed=3 --json");
+    let report: serde_json::Value = serde_json::from_str(&answer.data).unwrap();
+    assert_eq!((answer.code, &report["passed"]), (Some(0), &true.into()), "{report}");
+}

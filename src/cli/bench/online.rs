@@ -24,6 +24,7 @@ use crate::oracle::{OracleName, OracleOptions, Table};
 use crate::reward::{Domain, Label, Measured};
 use crate::sequence::{Records, Sequence};
 use cell::Task;
+pub(super) use figures::area;
 use figures::{Yardstick, above};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

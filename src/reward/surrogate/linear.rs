@@ -32,7 +32,7 @@ const MOST: f64 = 10.0;
 /// a is `bonus-scale`, λ the `ridge`, scale the standard deviation of the labels; the second form, in the units of the
 /// labels, is the one of the programs released with SEIKO (Uehara et al., arXiv 2402.16359: a = 0.01, λ = 0.001, φ the 16
 /// activations before the last map). Features are those of a trained network, whose output is then the mean, or one-hot
-/// letters and their pairs, whose mean is the ridge regression. A Thompson draw adds `scale · a φᵀ(Σφφᵀ + λI)^{−½} ε`.
+/// letters with or without their pairs, whose mean is the ridge regression. A Thompson draw adds `scale · a φᵀ(Σφφᵀ + λI)^{−½} ε`.
 ///
 /// Of relaxed sequences, letters and pairs have their means over independent letters; networks read them as they are.
 #[derive(Debug)]

@@ -85,7 +85,7 @@ pub(super) fn best(ranked: &[(Sequence, f64)]) -> Vec<Sequence> {
 /// Σ (n_{i+1} − n_i)(y_i + y_{i+1})/2 / (n_last − n_first)
 /// ```
 /// `None` below two different abscissae.
-pub(super) fn area(curve: &[(f64, f64)]) -> Option<f64> {
+pub(in crate::cli::bench) fn area(curve: &[(f64, f64)]) -> Option<f64> {
     let (first, last) = (curve.first()?.0, curve.last()?.0);
     let sum: f64 = curve.windows(2).map(|pair| (pair[1].0 - pair[0].0) * f64::midpoint(pair[0].1, pair[1].1)).sum();
     (last > first).then(|| sum / (last - first))
