@@ -50,15 +50,21 @@ impl Ehrlich {
             return Err(Error::data(format!("format `{}`; `{FORMAT}` is accepted", problem.format)));
         }
         let alphabet = Alphabet::of_letters(&problem.letters)?;
+        let initial = Sequence::parse(&problem.initial, &alphabet)?;
+        let length = problem.length;
+        if initial.len() != length {
+            let got = initial.len();
+            return Err(Error::data(format!("the initial solution has {got} letters; the length is {length}")));
+        }
         if problem.motifs.len() != problem.spacings.len() {
             let (motifs, spacings) = (problem.motifs.len(), problem.spacings.len());
             return Err(Error::data(format!("{motifs} motifs and {spacings} spacings; as many of each are accepted")));
         }
         let motif = |(text, gaps): (&String, &Vec<usize>)| {
             let letters = Sequence::parse(text, &alphabet)?.ids().to_vec();
-            if gaps.len() + 1 != letters.len() || gaps.contains(&0) {
+            if gaps.len() + 1 != letters.len() || gaps.iter().any(|gap| !(1..=length).contains(gap)) {
                 return Err(Error::data(format!(
-                    "spacing {gaps:?} of motif `{text}`; {} distances of 1 or more are accepted",
+                    "spacing {gaps:?} of motif `{text}`; {} distances of 1 to {length} are accepted",
                     letters.len() - 1
                 )));
             }
@@ -78,11 +84,6 @@ impl Ehrlich {
             for to in after.chars() {
                 banned[id(*from)? * alphabet.len() + id(to)?] = true;
             }
-        }
-        let initial = Sequence::parse(&problem.initial, &alphabet)?;
-        if initial.len() != problem.length {
-            let (got, length) = (initial.len(), problem.length);
-            return Err(Error::data(format!("the initial solution has {got} letters; the length is {length}")));
         }
         let levels = (problem.quantisation, problem.epistasis);
         Self::new(alphabet, (motifs, banned), levels, initial, problem.source)

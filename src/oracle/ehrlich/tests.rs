@@ -175,7 +175,8 @@ fn levels_are_as_by_hand() {
 fn files_and_options_that_do_not_fit_say_why() {
     for (from, to, message) in [
         ("ehrlich-1", "ehrlich-2", "format `ehrlich-2`; `ehrlich-1` is accepted"),
-        ("[1, 2, 1]", "[1, 2]", "spacing [1, 2] of motif `ABBA`; 3 distances of 1 or more are accepted"),
+        ("[1, 2, 1]", "[1, 2]", "spacing [1, 2] of motif `ABBA`; 3 distances of 1 to 10 are accepted"),
+        ("[1, 2, 1]", "[1, 18446744073709551615, 1]", "3 distances of 1 to 10 are accepted"),
         ("\"A\": \"C\"", "\"A\": \"D\"", "banned letter `D` is not among the letters"),
         ("\"length\": 10", "\"length\": 9", "the initial solution has 10 letters; the length is 9"),
         ("\"A\": \"C\"", "\"A\": \"B\"", "the motifs cannot stand one after another: `A` at position 1 may not be"),

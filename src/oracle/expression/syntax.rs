@@ -7,6 +7,9 @@ use crate::registry::nearest;
 /// Brackets within brackets, at most.
 const DEPTH: usize = 64;
 
+/// Sums, differences, products and quotients of a formula, at most.
+const LONGEST: usize = 1000;
+
 /// Reads a formula over parts with these names; every one of them must be used.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(super) fn parse(formula: &str, names: &[String]) -> Result<Term> {
             return Err(Error::usage(format!("part `{name}` is named twice")));
         }
     }
-    let mut reader = Reader { text: formula.trim(), at: 0, depth: 0, names };
+    let mut reader = Reader { text: formula.trim(), at: 0, depth: 0, joined: 0, names };
     let term = reader.sum()?;
     if let Some(letter) = reader.peek() {
         return Err(reader.wrong(reader.at, &format!("expected `+`, `-`, `*`, `/` or the end, got `{letter}`")));
@@ -43,6 +46,8 @@ struct Reader<'a> {
     /// In bytes.
     at: usize,
     depth: usize,
+    /// Operations between two terms so far.
+    joined: usize,
     names: &'a [String],
 }
 
@@ -79,12 +84,24 @@ impl<'a> Reader<'a> {
         Error::usage(format!("formula `{text}`, column {column}: {message}"))
     }
 
+    /// One operation more.
+    fn count(&mut self) -> Result<()> {
+        self.joined += 1;
+        if self.joined > LONGEST {
+            return Err(Error::usage(format!(
+                "a formula of more than {LONGEST} operations; as many at most are accepted"
+            )));
+        }
+        Ok(())
+    }
+
     /// `product ± product ± …`
     fn sum(&mut self) -> Result<Term> {
         let mut left = self.product()?;
         while let Some((sign, column)) = self.take(&['+', '-']) {
             let function = if sign == '+' { Function::Add } else { Function::Subtract };
             left = Term::Call { function, arguments: vec![left, self.product()?], column };
+            self.count()?;
         }
         Ok(left)
     }
@@ -95,6 +112,7 @@ impl<'a> Reader<'a> {
         while let Some((sign, column)) = self.take(&['*', '/']) {
             let function = if sign == '*' { Function::Multiply } else { Function::Divide };
             left = Term::Call { function, arguments: vec![left, self.factor()?], column };
+            self.count()?;
         }
         Ok(left)
     }

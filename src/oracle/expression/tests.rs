@@ -69,6 +69,8 @@ fn what_is_wrong_is_named_with_its_column() {
     assert!(message("a", &["2a"]).contains("`2a` is not a name"));
     assert!(message(&"(".repeat(100_000), &["a"]).contains("64 levels at most"));
     assert!(message(&"-".repeat(100_000), &["a"]).contains("64 levels at most"));
+    assert!(message(&("a+".repeat(100_000) + "a"), &["a"]).contains("more than 1000 operations"));
+    assert!(syntax::parse(&("a*".repeat(999) + "a"), &names(&["a"])).is_ok());
 }
 
 const SMOOTH: &str = "0.5*a*b - a/(b + 4) + min(a, b - 1) + max(a*2, b) + clip(a, -3, 0.1) + sigmoid(a*b) + exp(a/3) \

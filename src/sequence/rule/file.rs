@@ -6,6 +6,9 @@ use crate::sequence::{Alphabet, Sequence, read_text};
 use serde::Deserialize;
 use std::path::Path;
 
+/// Letters of a sequence that rules are about, at most.
+const LONGEST: usize = 65_535;
+
 /// What a violation of a rule is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Severity {
@@ -135,9 +138,9 @@ impl Rules {
             Some(Length::One(length)) => Some((length, length)),
             Some(Length::Limits([least, most])) => Some((least, most)),
         };
-        if let Some((least, most)) = length.filter(|(least, most)| *least == 0 || least > most) {
+        if let Some((least, most)) = length.filter(|(least, most)| *least == 0 || least > most || *most > LONGEST) {
             return Err(Error::data(format!(
-                "`length` runs from {least} to {most}; 1 or more, the least first, is accepted"
+                "`length` runs from {least} to {most}; 1 to {LONGEST}, the least first, is accepted"
             )));
         }
         let wild_type = written.wild_type.as_ref().map(|text| Sequence::parse(text, &alphabet)).transpose()?;
@@ -250,7 +253,7 @@ fn forbidden(motif: &str, both: bool, alphabet: &Alphabet) -> Result<Rule> {
 /// `3-5,9`, counted from 1, as places from 0.
 fn positions(text: &str, length: Option<(usize, usize)>) -> Result<Vec<usize>> {
     let wrong = || Error::data(format!("positions `{text}`; numbers from 1 and ranges are accepted, such as 3-5,9"));
-    let most = length.map_or(usize::from(u16::MAX), |(_, most)| most);
+    let most = length.map_or(LONGEST, |(_, most)| most);
     let mut found = Vec::new();
     for piece in text.split(',') {
         let (from, to) = piece.split_once('-').unwrap_or((piece, piece));

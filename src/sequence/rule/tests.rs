@@ -103,6 +103,7 @@ fn files_that_are_no_rules_say_why() {
     for (from, to, message) in [
         ("'dna'", "'dnx'", "is not accepted; letters are"),
         ("[4, 12]", "[12, 4]", "`length` runs from 12 to 4"),
+        ("[4, 12]", "[4, 1000000]", "`length` runs from 4 to 1000000; 1 to 65535, the least first, is accepted"),
         ("window = 4", "window = 0", "`window` is 0; 1 or more is accepted"),
         ("least = 0.25\nmost = 0.75", "", "a share needs `least`, `most` or both"),
         ("most = 0.75", "most = 1.5", "a share from 0.25 to 1.5; 0 to 1, the least first, is accepted"),
