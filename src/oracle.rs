@@ -4,6 +4,7 @@
 //! kinds and [`open`] opens one.
 
 mod cache;
+mod command;
 mod conformance;
 mod formula;
 mod info;
@@ -15,6 +16,7 @@ mod outcome;
 mod table;
 
 pub use cache::Cache;
+pub use command::{Command, CommandConfig, command_conformance};
 pub use conformance::{Check, conformance};
 pub use formula::Formula;
 pub use info::OracleInfo;

@@ -1,7 +1,9 @@
 //! `seqtilt oracle`
 
+mod bench;
 mod check;
 mod list;
+mod template;
 mod train;
 
 pub(super) use train::{Args as TrainArgs, page as training_report, recompute};
@@ -17,6 +19,8 @@ Examples:
   seqtilt oracle list                            kinds of oracle and how they are named
   seqtilt oracle train variants.csv --out reward
   seqtilt oracle check model:reward
+  seqtilt oracle template python --out score.py  a program of your own as an oracle
+  seqtilt oracle check \"cmd:python3 score.py\"
   seqtilt score designs.fasta --oracle model:reward";
 
 /// Train, check and list oracles: what says how good a sequence is
@@ -31,6 +35,8 @@ pub(super) struct Args {
 enum Action {
     Train(Box<train::Args>),
     Check(Box<check::Args>),
+    Bench(bench::Args),
+    Template(template::Args),
     List(list::Args),
 }
 
@@ -39,7 +45,7 @@ impl Args {
     pub(super) fn training(self) -> Option<TrainArgs> {
         match self.action {
             Action::Train(args) => Some(*args),
-            Action::Check(_) | Action::List(_) => None,
+            Action::Check(_) | Action::Bench(_) | Action::Template(_) | Action::List(_) => None,
         }
     }
 }
@@ -48,6 +54,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::Train(args) => train::run(*args, context),
         Action::Check(args) => check::run(*args, context),
+        Action::Bench(args) => bench::run(&args, context),
+        Action::Template(args) => template::run(&args, context),
         Action::List(args) => list::run(&args, context),
     }
 }
