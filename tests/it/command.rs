@@ -39,10 +39,17 @@ impl Trial {
             assert!(!PathBuf::from(format!("/proc/{pid}")).exists(), "worker {pid} was not waited for");
         }
         for pid in self.trace("grandchildren") {
-            // whoever adopted it may not have waited for it yet
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|_| ") Z".to_owned());
-            let state = stat.rsplit(')').next().unwrap().trim().chars().next();
-            assert!(matches!(state, Some('Z' | 'X')), "grandchild {pid} runs: {stat}");
+            // a signal takes a moment, and whoever adopted it may not have waited for it yet
+            let runs = || {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+                let state = stat.rsplit(')').next()?.trim().chars().next()?;
+                (!matches!(state, 'Z' | 'X')).then_some(stat)
+            };
+            let start = std::time::Instant::now();
+            while runs().is_some() && start.elapsed() < Duration::from_secs(1) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            assert_eq!(runs(), None, "grandchild {pid} runs");
         }
     }
 }
@@ -92,8 +99,8 @@ fn a_poison_sequence_fails_alone_and_nothing_else_is_lost() {
         let mut others = expected(72);
         others[37] = None;
         assert_eq!(values(&outcomes), others, "{fault}");
-        // twice with all 32 (company: 24), then with 16, 8, 4, 2 and alone; rounding takes one more or one less
-        assert!((6..=9).contains(&trial.trace("pids").len()), "{fault}: {}", trial.trace("pids").len());
+        // the first start, and one for each end: twice with all 32, then with 16, 8, 4, 2 and alone
+        assert_eq!(trial.trace("pids").len(), 8, "{fault}");
         drop(oracle);
         trial.nothing_runs();
     }
@@ -117,7 +124,8 @@ fn a_worker_that_hangs_is_ended_with_all_that_it_started() {
         let reason = "its worker ended 2 times on it: no answer within 0.25 s";
         assert_eq!(outcomes, [Outcome::Failed { reason: reason.to_owned() }], "{fault}");
         drop(oracle);
-        assert_eq!(trial.trace("grandchildren").len(), if fault == "stubborn" { 3 } else { 0 });
+        // the third worker may be told to end before it has started anything
+        assert!(fault == "hang" || trial.trace("grandchildren").len() >= 2);
         trial.nothing_runs();
     }
 }
@@ -125,8 +133,8 @@ fn a_worker_that_hangs_is_ended_with_all_that_it_started() {
 #[test]
 fn progress_keeps_a_slow_batch_alive() {
     let mut trial = Trial::new("progress");
-    // six signs 40 ms apart: 240 ms of work
-    trial.config.timeout = Duration::from_millis(200);
+    // six signs 200 ms apart: 1.2 s of work
+    trial.config.timeout = Duration::from_millis(800);
     let outcomes = trial.open().unwrap().evaluate(&lengths(2)).unwrap();
     assert_eq!((values(&outcomes), trial.trace("asked").len()), (expected(2), 1));
 }
@@ -249,10 +257,15 @@ fn a_template_runs_passes_every_check_and_scores() {
     let (_, text, _) = seqtilt(folder, &["score", "d.fa", "--oracle", "cmd:workers=2:bash mine.sh", "--quiet"]);
     assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), ["a,GCGC,4,,ok,", "b,ATAG,1,,ok,"]);
     let (code, text, _) =
-        seqtilt(folder, &["oracle", "bench", "cmd:bash mine.sh", "--length", "8", "--seconds", "0.02", "--json"]);
+        seqtilt(folder, &["oracle", "bench", "cmd:bash mine.sh", "--length", "8", "--seconds", "0.004", "--json"]);
     let figures: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, 0);
     assert!(figures["best_batch"].as_u64().unwrap() >= 1 && figures["sequences_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn every_language_has_a_template() {
+    let folder = Path::new(".");
     for language in ["python", "r", "rust"] {
         assert!(seqtilt(folder, &["oracle", "template", language]).1.contains("evaluate"), "{language}");
     }

@@ -22,6 +22,9 @@ const SIZES: [usize; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16_384];
 /// Time for each size.
 const SECONDS: f64 = 0.5;
 
+/// A slow oracle is asked for no more than this many times the time.
+const PATIENCE: f64 = 4.0;
+
 /// Batches of each size, at least.
 const REPEATS: usize = 3;
 
@@ -92,8 +95,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         return Err(Error::usage(format!("`length` is {length}; oracle `{name}` takes {takes} letters")));
     }
     let mut rng = context.seed().child("bench").rng();
-    let batches: Vec<Batch> =
-        SIZES.iter().map(|size| time(oracle.as_mut(), *size, length, seconds, &mut rng)).collect::<Result<_>>()?;
+    let mut batches = Vec::new();
+    for size in SIZES {
+        let batch = time(oracle.as_mut(), size, length, seconds, &mut rng)?;
+        let slow = batch.milliseconds > PATIENCE * 1e3 * seconds;
+        batches.push(batch);
+        // where a batch takes that long, a larger one says nothing new
+        if slow {
+            break;
+        }
+    }
     let best = batches.iter().max_by(|a, b| a.sequences_per_second.total_cmp(&b.sequences_per_second));
     let figures = Figures {
         oracle: name.to_string(),
@@ -122,8 +133,7 @@ fn time(oracle: &mut dyn Oracle, size: usize, length: usize, seconds: f64, rng: 
         let took = asked.elapsed().as_secs_f64();
         spent += took;
         times.push(took);
-        // a slow oracle is not asked for more than it takes to see that
-        if spent > 4.0 * seconds {
+        if spent > PATIENCE * seconds {
             break;
         }
     }

@@ -146,8 +146,8 @@ impl Crew {
                     if !self.workers[index].process.has_ended() {
                         continue;
                     }
-                    // a grandchild may hold the pipes of one that is gone, so that they never end
-                    match self.events.try_recv() {
+                    // its last words may still be on their way; a grandchild that holds the pipes keeps them from ending
+                    match self.events.recv_timeout(LEAVING) {
                         Ok(event) => self.hear(event, queue)?,
                         Err(_) => self.lose(index, None, queue)?,
                     }

@@ -6,6 +6,7 @@ use crate::registry::unknown;
 use crate::sequence::Alphabet;
 use serde_json::Value;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -83,10 +84,10 @@ impl CommandConfig {
 
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
-            "workers" => self.workers = number(key, value, 1, 256)?,
-            "restarts" => self.restarts = number(key, value, 0, 1_000_000)?,
-            "batch" => self.batch = Some(number(key, value, 1, 1_000_000)?),
-            "seed" => self.seed = number(key, value, 0, u64::MAX)?,
+            "workers" => self.workers = number(key, value, &(1..=256))?,
+            "restarts" => self.restarts = number(key, value, &(0..=1_000_000))?,
+            "batch" => self.batch = Some(number(key, value, &(1..=1_000_000))?),
+            "seed" => self.seed = number(key, value, &(0..=u64::MAX))?,
             "timeout" => self.timeout = seconds(key, value)?,
             "handshake" => self.handshake = seconds(key, value)?,
             "grace" => self.grace = seconds(key, value)?,
@@ -122,9 +123,10 @@ impl CommandConfig {
     }
 }
 
-fn number<N: FromStr + PartialOrd + Display>(key: &str, value: &str, least: N, most: N) -> Result<N> {
+fn number<N: FromStr + PartialOrd + Display>(key: &str, value: &str, accepted: &RangeInclusive<N>) -> Result<N> {
+    let (least, most) = (accepted.start(), accepted.end());
     let wrong = || Error::usage(format!("`{key}` of `cmd` is `{value}`; {least} to {most} is accepted"));
-    value.parse().ok().filter(|number| (&least..=&most).contains(&number)).ok_or_else(wrong)
+    value.parse().ok().filter(|number| accepted.contains(number)).ok_or_else(wrong)
 }
 
 fn seconds(key: &str, value: &str) -> Result<Duration> {
