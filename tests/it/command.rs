@@ -60,7 +60,7 @@ fn words(texts: &[&str]) -> Vec<Sequence> {
 
 /// Words of 1, 2, 3 … letters, round and round.
 fn lengths(count: usize) -> Vec<Sequence> {
-    (0..count).map(|n| Sequence::parse(&"AC".repeat(32)[..1 + n % 60], &Alphabet::dna()).unwrap()).collect()
+    (0..count).map(|n| Sequence::parse(&"AC".repeat(32)[..=n % 60], &Alphabet::dna()).unwrap()).collect()
 }
 
 fn values(outcomes: &[Outcome]) -> Vec<Option<f64>> {
