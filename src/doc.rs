@@ -6,6 +6,9 @@ pub mod conventions {}
 #[doc = include_str!("doc/algorithms.md")]
 pub mod algorithms {}
 
+#[doc = include_str!("doc/oracle-protocol.md")]
+pub mod oracle_protocol {}
+
 #[doc = include_str!("doc/choosing-a-divergence.md")]
 ///
 /// <div>

@@ -4,6 +4,7 @@
 //! kinds and [`open`] opens one.
 
 mod cache;
+mod command;
 mod conformance;
 mod ehrlich;
 mod expression;
@@ -20,6 +21,7 @@ mod rules;
 mod table;
 
 pub use cache::Cache;
+pub use command::{Command, CommandConfig, command_conformance};
 pub use conformance::{Check, conformance};
 pub use ehrlich::{Ehrlich, EhrlichShape, SpacedMotif};
 pub use expression::Expression;

@@ -71,10 +71,11 @@ pub(super) fn search(
 fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     let started = std::time::Instant::now();
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
-    let oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
-    let known = Known::read(plan, oracle.info(), context)?;
+    // the oracle of the search is opened by itself: a program that loads a model need not do so twice at a time
+    let oracle = plan.oracle.parse::<OracleName>()?.open(&options)?.info().clone();
+    let known = Known::read(plan, &oracle, context)?;
     let mut info = RunInfo::new("optimize", context.seed_number, plan)?
-        .with_version("oracle", oracle.info().fingerprint.clone())
+        .with_version("oracle", oracle.fingerprint.clone())
         .with_version("start", known.digest());
     if let Some(fingerprint) = Searcher::check(plan, &known, context)? {
         info = info.with_version("prior", fingerprint);

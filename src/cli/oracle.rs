@@ -1,7 +1,9 @@
 //! `seqtilt oracle`
 
+mod bench;
 mod check;
 mod list;
+mod template;
 mod train;
 
 pub(super) use train::{Args as TrainArgs, page as training_report, recompute};
@@ -17,6 +19,8 @@ Examples:
   seqtilt oracle list                            kinds of oracle and how they are named
   seqtilt oracle train variants.csv --out reward
   seqtilt oracle check model:reward
+  seqtilt oracle template python --out score.py  a program of your own as an oracle
+  seqtilt oracle check \"cmd:python3 score.py\"
   seqtilt score designs.fasta --oracle model:reward
   seqtilt score designs.fasta --oracle 'expr:a - 0.1*b; a=model:reward; b=pwm:motif.txt'
   seqtilt score designs.fasta --oracle rules:rules.toml";
@@ -33,6 +37,8 @@ pub(super) struct Args {
 enum Action {
     Train(Box<train::Args>),
     Check(Box<check::Args>),
+    Bench(bench::Args),
+    Template(template::Args),
     List(list::Args),
 }
 
@@ -41,7 +47,7 @@ impl Args {
     pub(super) fn training(self) -> Option<TrainArgs> {
         match self.action {
             Action::Train(args) => Some(*args),
-            Action::Check(_) | Action::List(_) => None,
+            Action::Check(_) | Action::Bench(_) | Action::Template(_) | Action::List(_) => None,
         }
     }
 }
@@ -50,6 +56,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     match args.action {
         Action::Train(args) => train::run(*args, context),
         Action::Check(args) => check::run(*args, context),
+        Action::Bench(args) => bench::run(&args, context),
+        Action::Template(args) => template::run(&args, context),
         Action::List(args) => list::run(&args, context),
     }
 }

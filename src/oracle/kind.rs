@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, ehrlich, expression, fitted, formula, noisy, rules};
+use super::{Model, Oracle, Table, command, ehrlich, expression, fitted, formula, noisy, rules};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -54,6 +54,8 @@ registry! {
         "minus the violations of rules in TOML: gc, share, forbidden, run, allowed, mutations; hard ones make infeasible";
     "noisy" => OracleKind { argument: "sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT", oracle: noisy::open, reward: noisy::reward },
         "another oracle with Gaussian noise and evaluations that fail";
+    "cmd" => OracleKind { argument: "COMMAND", oracle: command::open, reward: command::reward },
+        "any program that speaks the protocol of `oracle template`; cmd:workers=4,timeout=600:COMMAND for other settings";
 }
 
 /// The name of an oracle in two parts.
@@ -63,7 +65,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `gp`, `linear`, `ehrlich`, `expr`, `rules`, `noisy`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `gp`, `linear`, `ehrlich`, `expr`, `rules`, `noisy`, `cmd`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -208,7 +210,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `gp:FILE`, `linear:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `gp:FILE`, `linear:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`, `cmd:COMMAND`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");

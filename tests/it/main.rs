@@ -4,6 +4,7 @@
 mod architecture;
 mod bench;
 mod cli;
+mod command;
 mod constraints;
 mod control;
 mod data;

@@ -3,7 +3,9 @@
 use crate::cli::context::Context;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
-use crate::oracle::{Check, OracleInfo, OracleName, OracleOptions, conformance};
+use crate::oracle::{
+    Check, Command, CommandConfig, Oracle as _, OracleInfo, OracleName, OracleOptions, command_conformance, conformance,
+};
 use crate::sequence::Sequence;
 use serde::Serialize;
 use std::fmt;
@@ -12,7 +14,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt oracle check model:reward
   seqtilt oracle check table:assay.csv --probes designs.fasta
-  seqtilt oracle check table:tfbind8 --json";
+  seqtilt oracle check table:tfbind8 --json
+  seqtilt oracle check \"cmd:python3 score.py\"";
 
 /// Random probes when none are given.
 const PROBES: usize = 64;
@@ -56,6 +59,10 @@ impl fmt::Display for Report {
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let name: OracleName = args.oracle.parse()?;
+    if name.kind == "cmd" {
+        let (info, checks) = on_the_wire(&name, args, context)?;
+        return told(&name, info, checks, context);
+    }
     let options = OracleOptions {
         read: args.reading.options()?,
         data_dir: context.data_dir().ok().map(std::path::Path::to_owned),
@@ -63,16 +70,36 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let mut oracle = name.open(&options)?;
     let info = oracle.info().clone();
     let probes = match &args.probes {
-        Some(source) => {
-            let reading = super::reading_for(&info.alphabet, args.reading, source);
-            let mut probes = reading.records(source, context)?.sequences();
-            probes.truncate(512);
-            probes
-        }
+        Some(source) => given(source, args.reading, &info, context)?,
         None => random(&info, context)?,
     };
     let reward = if info.has_gradient { Some(name.reward(&options)?) } else { None };
     let checks = conformance(oracle.as_mut(), reward.as_deref(), &probes)?;
+    told(&name, info, checks, context)
+}
+
+/// A command is tried on the wire, where more can go wrong than an open oracle shows.
+fn on_the_wire(name: &OracleName, args: Args, context: &Context) -> Result<(OracleInfo, Vec<Check>)> {
+    let config = CommandConfig::parse(&name.argument)?;
+    let probes = match &args.probes {
+        Some(source) => {
+            let info = Command::open(config.clone())?.info().clone();
+            Some(given(source, args.reading, &info, context)?)
+        }
+        None => None,
+    };
+    command_conformance(&config, probes.as_deref(), context.seed().child("probes"))
+}
+
+fn given(source: &str, reading: Reading, info: &OracleInfo, context: &Context) -> Result<Vec<Sequence>> {
+    let reading = super::reading_for(&info.alphabet, reading, source);
+    let mut probes = reading.records(source, context)?.sequences();
+    probes.truncate(512);
+    Ok(probes)
+}
+
+/// Prints the list; a failed check is an error.
+fn told(name: &OracleName, info: OracleInfo, checks: Vec<Check>, context: &Context) -> Result<()> {
     let failed = checks.iter().filter(|check| !check.passed).count();
     let report = Report {
         oracle: name.to_string(),
