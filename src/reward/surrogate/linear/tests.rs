@@ -143,3 +143,39 @@ fn a_networks_mean_is_linear_in_its_features() {
     // the features are in f32 and nearly collinear early in training
     assert!(left.iter().all(|left| left.abs() < 1e-4), "{left}");
 }
+
+#[test]
+fn letters_that_were_not_seen_count_as_if_they_had_features() {
+    let protein = Alphabet::protein();
+    let length = 60;
+    let word = |changed: &[(usize, u8)]| {
+        let mut ids = vec![3_u8; length];
+        for (position, id) in changed {
+            ids[*position] = *id;
+        }
+        Sequence::from_ids(ids, &protein).unwrap()
+    };
+    let pairs = [(word(&[]), 0.0), (word(&[(2, 5)]), 1.0), (word(&[(2, 5), (7, 1)]), 3.0), (word(&[(40, 9)]), -1.0)];
+    let set = TrainingSet::new(protein.clone(), pairs).unwrap();
+    let features = LinearFeatures::Letters;
+    // a constant, sixty usual letters and three others, and what was not seen
+    assert_eq!(features.count(&set), 2 + 60 + 3);
+    let config =
+        SurrogateConfig { linear_features: features, ridge: 0.5, kind: "linear-ucb".into(), ..Default::default() };
+    let model = LinearUcb::fit(&config, &set, Seed::root(0), Pool::inline()).unwrap();
+    // the ridge regression on all 1 + 60 · 20 features, in its dual form
+    let row = |x: &Sequence, y: &Sequence| 1.0 + x.ids().iter().zip(y.ids()).filter(|(a, b)| a == b).count() as f64;
+    let n = set.len();
+    let words = set.sequences();
+    let gram = Array2::from_shape_fn((n, n), |(i, j)| row(&words[i], &words[j]) + if i == j { 0.5 } else { 0.0 });
+    let root = invert_lower(&cholesky(gram).unwrap());
+    let Standardisation { centre, scale } = Standardisation::of(set.values());
+    let z: Array1<f64> = set.values().iter().map(|value| (value - centre) / scale).collect();
+    let new = word(&[(2, 5), (9, 17), (40, 9), (41, 0)]);
+    let k: Array1<f64> = words.iter().map(|word| row(&new, word)).collect();
+    let mean = centre + scale * root.dot(&k).dot(&root.dot(&z));
+    let variance = (row(&new, &new) - root.dot(&k).mapv(|v| v * v).sum()) / 0.5;
+    let found = model.predict(&[new]).unwrap()[0];
+    assert!((found.mean - mean).abs() < 1e-9, "{} {mean}", found.mean);
+    assert!((found.sd.unwrap() - scale * variance.sqrt()).abs() < 1e-9, "{found:?} {variance}");
+}
