@@ -43,6 +43,7 @@ pub use pretrain::Pretraining;
 pub use prior::Prior;
 pub use sample::{Decode, SampleConfig, Samples, sample, shard_rows};
 pub use schedule::{Cosine, Linear, SCHEDULES, Scales, Schedule, ScheduleKind};
+pub use sites::site_weights;
 pub use solver::{Ancestral, Coefficients, Euler, Heun, SOLVERS, Solver, SolverKind};
 pub use uniform::{Uniform, uniform_name, uniform_prior};
 pub use warp::Warp;

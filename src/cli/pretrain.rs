@@ -13,14 +13,17 @@ use super::drive::{CHECKPOINT_EVERY, drive};
 use super::input::Reading;
 use super::memory;
 use crate::diffusion::{Embedding, Grid, PretrainConfig, Pretraining, PriorConfig, ScheduleKind, SolverKind, Warp};
-use crate::diffusion::{prior_folder, shard_rows};
+use crate::diffusion::{prior_folder, prior_of, shard_rows, site_weights};
 use crate::error::{Error, Result};
 use crate::nn::Training;
-use crate::sequence::{Alphabet, Records, Sequence};
+use crate::sequence::{Alphabet, Records, Sequence, variants_of};
 use crate::store::{RunFolder, RunInfo, sha256};
 use quality::Quality;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Distinct sequences from which on a network learns more than the frequencies of letters at their sites.
+const FEW: usize = 1000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -262,14 +265,26 @@ fn describe(input: &str, args: &Args) -> String {
 
 /// A prior with default settings from all sequences of a table, in `out`; nothing where it is complete.
 ///
+/// Variants of one molecule have the frequencies of letters at their sites, and so have sets too small to learn more from; without
+/// `steps` nothing is trained on top of them.
+///
 /// # Errors
 /// When the sequences have several lengths, a step fails, or Ctrl-C was pressed.
-pub(super) fn train(records: &Records, out: &Path, steps: u64, context: &Context) -> Result<()> {
+pub(super) fn train(records: &Records, out: &Path, steps: Option<u64>, context: &Context) -> Result<()> {
     let kept = records.sequences();
     let length = one_length(&kept)?;
-    let shape = PriorConfig::new(&records.alphabet, length);
+    let mut shape = PriorConfig::new(&records.alphabet, length);
     let base = PretrainConfig::default();
-    let training = PretrainConfig { steps, shard: base.shard.min(shard_rows(length)), ..base };
+    shape.sites = variants_of(&kept, &records.alphabet).is_some() || (steps.is_none() && records.distinct() < FEW);
+    if shape.sites && steps.is_none() {
+        shape.denoiser.layers = 0;
+    }
+    let training = PretrainConfig {
+        steps: steps.unwrap_or(base.steps),
+        shard: base.shard.min(shard_rows(length)),
+        reverse_complement: base.reverse_complement && !shape.sites,
+        ..base
+    };
     fits(&shape, &training, false, context)?;
     let recorded = Recorded {
         input: "the table",
@@ -305,14 +320,22 @@ fn fit(
     let seed = context.seed();
     let (held, rest) = hold_out(kept, task.hold_out, alphabet, seed.child("hold-out"));
     let (pool, device) = (context.pool()?, context.device()?);
-    let mut job =
-        Pretraining::new(task.shape.clone(), task.training.clone(), &rest, seed.child("prior"), &pool, &device)?
-            .recomputing(task.recompute);
-    drive("pretrain", &mut job, &mut folder, task.every, context)?;
+    let (shape, weights) = if task.shape.sites && task.shape.denoiser.layers == 0 {
+        context.note("letters are counted at their sites; there is no network to train");
+        (task.shape.clone(), site_weights(&task.shape, &rest)?)
+    } else {
+        let mut job =
+            Pretraining::new(task.shape.clone(), task.training.clone(), &rest, seed.child("prior"), &pool, &device)?
+                .recomputing(task.recompute);
+        drive("pretrain", &mut job, &mut folder, task.every, context)?;
+        (job.shape().clone(), job.weights())
+    };
+    let made = prior_folder(&shape, weights)?;
+    let prior = prior_of(&made, &device)?;
     let quality =
-        Quality::measure(&job.prior()?, &rest, &held, task.training.reverse_complement, seed.child("quality"), &pool)?;
-    let card = quality.card(&task.origin, info, job.shape(), &task.training);
-    let manifest = prior_folder(job.shape(), job.weights())?.with_card(card).save(&out)?;
+        Quality::measure(&prior, &rest, &held, task.training.reverse_complement, seed.child("quality"), &pool)?;
+    let card = quality.card(&task.origin, info, &shape, &task.training);
+    let manifest = made.with_card(card).save(&out)?;
     folder.write(quality::FILE, &quality.json()?)?;
     let files: Vec<&str> = manifest.files.keys().map(String::as_str).chain(["manifest.json", quality::FILE]).collect();
     folder.finish(&files)?;

@@ -1,10 +1,11 @@
 //! The letters of each site as data have them, in front of a network.
 
-use super::{Denoiser, PriorConfig, Transformer};
-use crate::error::Result;
-use crate::nn::{Init, Params};
+use super::{Denoiser, Prior, PriorConfig, Transformer};
+use crate::error::{Error, Result};
+use crate::nn::{Init, Params, Tensors};
+use crate::random::Seed;
 use crate::sequence::Sequence;
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 /// Where the table lies among a denoiser's parameters.
 pub(super) const SITES: &str = "sites";
@@ -105,6 +106,38 @@ pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, letters: u
     Ok(())
 }
 
+/// The weights of a prior of independent sites, with the frequencies of `data`: nothing to train, and all of its posteriors exact.
+///
+/// ```
+/// use seqtilt::diffusion::{DenoiserConfig, PriorConfig, Prior, site_weights};
+/// use seqtilt::{nn::Params, sequence::{Alphabet, Sequence}};
+/// use candle_core::Device;
+/// let dna = Alphabet::dna();
+/// let data = ["AC", "AC", "AG"].map(|text| Sequence::parse(text, &dna).unwrap());
+/// let plain = PriorConfig::new(&dna, 2);
+/// let shape = PriorConfig { sites: true, denoiser: DenoiserConfig { layers: 0, ..plain.denoiser.clone() }, ..plain };
+/// let prior = Prior::new(&shape, &Params::frozen(site_weights(&shape, &data)?, &Device::Cpu))?;
+/// let log_f = prior.sites().unwrap().to_vec2::<f32>()?;
+/// assert!((log_f[0][0].exp() - 3.5 / 5.0).abs() < 1e-6 && (log_f[1][2].exp() - 1.5 / 5.0).abs() < 1e-6);
+/// # Ok::<(), seqtilt::Error>(())
+/// ```
+///
+/// # Errors
+/// When the configuration has a network or no sites, or a sequence has another length.
+pub fn site_weights(shape: &PriorConfig, data: &[Sequence]) -> Result<Tensors> {
+    if shape.denoiser.layers != 0 || !shape.sites {
+        return Err(Error::usage("a prior of sites alone has `sites` and no `denoiser.layers`"));
+    }
+    if let Some(odd) = data.iter().find(|x| x.len() != shape.length) {
+        let message = format!("a sequence has {} letters where the prior takes {}", odd.len(), shape.length);
+        return Err(Error::data(message));
+    }
+    let params = Params::trainable(Seed::root(0), DType::F32, &Device::Cpu);
+    let letters = Prior::new(shape, &params)?.alphabet().len();
+    fill(&params.child("denoiser").child(SITES), data, shape.length, letters)?;
+    params.snapshot()
+}
+
 fn log_frequencies(data: &[Sequence], length: usize, letters: usize) -> Vec<f64> {
     let mut counts = vec![SMOOTHING; length * letters];
     for sequence in data {
@@ -121,7 +154,6 @@ mod tests {
     use super::*;
     use crate::diffusion::{DenoiserConfig, PretrainConfig, Pretraining, PriorConfig, SampleConfig, elbo, sample};
     use crate::nn::{Pool, Training as _};
-    use crate::random::Seed;
     use crate::sequence::Alphabet;
 
     /// Three letters out of four sites that differ: 90 %, 70 % and one letter only.

@@ -63,7 +63,7 @@ impl<'a> Tilted<'a> {
             (Some(name), _) => (name.clone(), open_prior(name, &device)?),
             (None, Some(records)) => {
                 let folder = out.join("prior");
-                pretrain::train(records, &folder, plan.prior_steps, context)?;
+                pretrain::train(records, &folder, Some(plan.prior_steps), context)?;
                 ("prior trained on the start table".to_owned(), open_prior(&folder.display().to_string(), &device)?)
             }
             (None, None) => return Err(Error::usage("`optimize` needs `--prior`, or `--start` to train one on")),
