@@ -19,6 +19,7 @@ mod option;
 mod outcome;
 mod rules;
 mod table;
+mod trial;
 
 pub use cache::Cache;
 pub use command::{Command, CommandConfig, command_conformance};
@@ -35,6 +36,7 @@ pub use noisy::Noisy;
 pub use outcome::{Bound, Outcome};
 pub use rules::Kept;
 pub use table::Table;
+pub use trial::{FAMILIES, Fit, Support, Trial, best, cross_validate, is_significant, trials};
 
 use crate::error::Result;
 use crate::sequence::Sequence;

@@ -11,7 +11,7 @@ use crate::finetune::divergence::DIVERGENCES;
 use crate::finetune::initial::INITIAL_ROUTES;
 use crate::finetune::{CONTROLS, GLIMPSES, OBJECTIVES, REPLAY_RULES};
 use crate::inference::{GUIDES, OUTLOOKS, STEERINGS};
-use crate::oracle::ORACLES;
+use crate::oracle::{FAMILIES, ORACLES};
 use crate::registry::Family;
 use crate::reward::{SITES, SURROGATES};
 use crate::sequence::Alphabet;
@@ -53,6 +53,7 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&SELECTIONS),
         of(&RANKINGS),
         of(&SURROGATES),
+        of(&FAMILIES),
         of(&METHODS),
     ])
 }

@@ -13,6 +13,7 @@ use crate::reward::{
 use crate::sequence::Sequence;
 use crate::store::Sha256;
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// Sequences of a process, at most: its fit takes n³ multiply-adds, and it keeps n² numbers.
 const PROCESS: usize = 4000;
@@ -50,11 +51,14 @@ const RIDGE: f64 = 1.0;
 ///
 /// # Cost
 /// n³ multiply-adds to open a process, n F² for a regression on F features, on one thread.
+#[derive(Clone)]
 pub struct Fitted {
     info: OracleInfo,
-    surrogate: Box<dyn Surrogate>,
+    surrogate: Arc<dyn Surrogate>,
     /// The factor of its standard deviations.
     spread: f64,
+    /// Standard deviations taken off the mean where it is climbed.
+    caution: f64,
 }
 
 impl Fitted {
@@ -73,6 +77,15 @@ impl Fitted {
         Self::new(name, &config, set, Box::new(process), 1.0)
     }
 
+    /// Networks that differ in their initial weights, with the settings of a surrogate; their spread is the standard deviation.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or training diverges.
+    pub fn networks(name: &str, set: &TrainingSet, config: &SurrogateConfig, seed: Seed, pool: &Pool) -> Result<Self> {
+        let config = SurrogateConfig { kind: "ensemble".to_owned(), ..config.clone() };
+        Self::new(name, &config, set, config.fit(set, seed, pool)?, 1.0)
+    }
+
     /// A ridge regression on letters, or on pairs of them too.
     ///
     /// # Errors
@@ -80,9 +93,7 @@ impl Fitted {
     pub fn linear(name: &str, set: &TrainingSet, features: LinearFeatures, ridge: f64) -> Result<Self> {
         let kind = "linear-ucb".to_owned();
         let config = SurrogateConfig { kind, linear_features: features, ridge, ..SurrogateConfig::default() };
-        let (length, letters) = (set.domain().length, set.domain().alphabet.len());
-        let pairs = if features == LinearFeatures::Pairs { length * (length - 1) / 2 * letters * letters } else { 0 };
-        let (n, count) = (set.len(), 1 + length * letters + pairs);
+        let (n, count) = (set.len(), features.count(set));
         if n.saturating_mul(count) > NUMBERS {
             return Err(Error::usage(format!(
                 "{count} features of {n} sequences; {NUMBERS} numbers at most are accepted"
@@ -126,7 +137,20 @@ impl Fitted {
             deterministic: true,
             has_gradient: true,
         };
-        Ok(Self { info, surrogate, spread })
+        Ok(Self { info, surrogate: surrogate.into(), spread, caution: 0.0 })
+    }
+
+    /// The same with standard deviations `factor` times as large, such as what held-out values say that they should be.
+    #[must_use]
+    pub fn calibrated(self, factor: f64) -> Self {
+        Self { spread: self.spread * factor, ..self }
+    }
+
+    /// The same, climbed at `mean − caution · sd` as a [`Reward`]: what is far from the data, where the deviation is large, is worth
+    /// less. As an [`Oracle`] it still answers with both.
+    #[must_use]
+    pub fn cautious(self, caution: f64) -> Self {
+        Self { caution, ..self }
     }
 }
 
@@ -150,14 +174,18 @@ impl Oracle for Fitted {
     }
 }
 
-/// The mean, with its slope.
+/// `mean − caution · sd` with its slope; the mean unless [`cautious`](Fitted::cautious).
 impl Reward for Fitted {
     fn name(&self) -> &str {
         &self.info.name
     }
 
     fn reward(&self, probs: &Tensor) -> Result<Tensor> {
-        self.surrogate.acquire(probs, Acquisition::Mean, Seed::root(0))
+        let acquisition = match self.caution * self.spread {
+            0.0 => Acquisition::Mean,
+            caution => Acquisition::Ucb { bonus: -caution },
+        };
+        self.surrogate.acquire(probs, acquisition, Seed::root(0))
     }
 }
 

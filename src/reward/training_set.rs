@@ -120,12 +120,7 @@ impl TrainingSet {
     /// # Errors
     /// When one of the two would have fewer than two sequences.
     pub fn hold_out(&self, share: f64, seed: Seed) -> Result<(Self, Self)> {
-        let mut molecules: BTreeMap<Sequence, Vec<usize>> = BTreeMap::new();
-        for (index, sequence) in self.sequences.iter().enumerate() {
-            molecules.entry(self.canonical(sequence)).or_default().push(index);
-        }
-        let mut molecules: Vec<Vec<usize>> = molecules.into_values().collect();
-        seed.rng().shuffle(&mut molecules);
+        let molecules = self.shuffled(seed);
         let held = (share * molecules.len() as f64).round() as usize;
         let mut is_held = vec![false; self.len()];
         for index in molecules.iter().take(held).flatten() {
@@ -133,6 +128,37 @@ impl TrainingSet {
         }
         let few = |error: Error| error.hint("choose another --hold-out share, or give more sequences");
         Ok((self.select(|index| is_held[index]).map_err(few)?, self.select(|index| !is_held[index]).map_err(few)?))
+    }
+
+    /// `count` pairs of what is held out and the rest, every sequence held out once; a sequence and its reverse complement stay
+    /// together.
+    ///
+    /// # Errors
+    /// When `count` is below 2, or a part would have fewer than two sequences.
+    pub fn folds(&self, count: usize, seed: Seed) -> Result<Vec<(Self, Self)>> {
+        if count < 2 {
+            return Err(Error::usage(format!("{count} folds; 2 or more are accepted")));
+        }
+        let mut place = vec![0; self.len()];
+        for (fold, molecule) in self.shuffled(seed).into_iter().enumerate() {
+            for index in molecule {
+                place[index] = fold % count;
+            }
+        }
+        let few = |error: Error| error.hint("fewer folds, or more sequences");
+        let pair = |fold| Ok((self.select(|index| place[index] == fold)?, self.select(|index| place[index] != fold)?));
+        (0..count).map(|fold| pair(fold).map_err(few)).collect()
+    }
+
+    /// The indices of each molecule's strands, in random order.
+    fn shuffled(&self, seed: Seed) -> Vec<Vec<usize>> {
+        let mut molecules: BTreeMap<Sequence, Vec<usize>> = BTreeMap::new();
+        for (index, sequence) in self.sequences.iter().enumerate() {
+            molecules.entry(self.canonical(sequence)).or_default().push(index);
+        }
+        let mut molecules: Vec<Vec<usize>> = molecules.into_values().collect();
+        seed.rng().shuffle(&mut molecules);
+        molecules
     }
 
     /// One row for each molecule: of two strands the one first in the alphabet's order, with the mean of their values.
@@ -181,6 +207,22 @@ mod tests {
             assert!(!rest.sequences().contains(&other));
         }
         assert_ne!(held, set.hold_out(0.25, Seed::root(2)).unwrap().0);
+    }
+
+    #[test]
+    fn every_sequence_is_held_out_once_with_its_other_strand() {
+        let set = all_words(3);
+        let folds = set.folds(5, Seed::root(3)).unwrap();
+        let mut held: Vec<&Sequence> = folds.iter().flat_map(|(held, _)| held.sequences()).collect();
+        held.sort();
+        held.dedup();
+        assert_eq!(held.len(), 64);
+        for (held, rest) in &folds {
+            assert_eq!(held.len() + rest.len(), 64);
+            let other = |x: &Sequence| x.reverse_complement(&Alphabet::dna()).unwrap();
+            assert!(held.sequences().iter().all(|x| held.sequences().contains(&other(x))));
+        }
+        assert_eq!(set.folds(1, Seed::root(3)).unwrap_err().kind(), crate::Kind::Usage);
     }
 
     #[test]

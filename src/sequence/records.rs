@@ -136,6 +136,13 @@ impl Records {
         Self::with_report(self.alphabet.clone(), rows, self.report.clone())
     }
 
+    /// The records that have a value; nothing where none has.
+    #[must_use]
+    pub fn measured(&self) -> Option<Self> {
+        let measured: Vec<usize> = (0..self.len()).filter(|index| self.rows[*index].value.is_some()).collect();
+        (!measured.is_empty()).then(|| self.subset(&measured))
+    }
+
     /// The values in order.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What the actions of `seqtilt data` print.
 
+use super::advice::Advice;
 use crate::cli::printer::columns;
 use crate::data::{Condition, Dataset, Description, Values, WildType};
 use serde::Serialize;
@@ -89,6 +90,8 @@ pub(super) struct Described {
     pub(super) source: String,
     #[serde(flatten)]
     pub(super) description: Description,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advice: Option<Advice>,
 }
 
 impl Display for Described {
@@ -121,6 +124,7 @@ impl Display for Described {
             None => lines.push(line("values", "none".to_owned())),
         }
         lines.extend(about.wild_type.as_ref().map(of_wild_type).unwrap_or_default());
+        lines.extend(self.advice.as_ref().map(Advice::lines).unwrap_or_default());
         f.write_str(&columns(&lines, ""))
     }
 }
