@@ -40,7 +40,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         context
             .note("the measured table is not in the data folder: `seqtilt data fetch tfbind8` would add true values");
     }
-    design::execute(&Plan::demo(truth), &out, context)?;
+    design::execute(Plan::demo(truth), &out, context)?;
     context.note(NEXT);
     Ok(())
 }

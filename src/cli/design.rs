@@ -1,5 +1,6 @@
 //! `seqtilt design`
 
+mod model;
 mod page;
 mod pick;
 mod prepare;
@@ -13,7 +14,8 @@ pub(super) use settings::{Args, Plan};
 use super::context::Context;
 use crate::error::{Error, Result};
 use crate::oracle::OracleOptions;
-use crate::store::{RunFolder, RunInfo};
+use crate::store::{RunFolder, RunInfo, RunRecord};
+use model::Choice;
 use std::path::Path;
 use summary::Summary;
 
@@ -27,21 +29,30 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
             "data set `{set}` has models inside the program: `{prior}`, its reward and its judge are used"
         ));
     }
-    execute(&plan, &out, context)
+    execute(plan, &out, context)
 }
 
 /// Runs a design job in a folder, or reads its summary where it is complete.
 ///
 /// # Errors
 /// When a part fails or Ctrl-C was pressed; the same command then goes on.
-pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
+pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<()> {
     let started = std::time::Instant::now();
     let records = match &plan.input {
         Some(input) => Some(plan.reading.records(input, context)?),
         None => None,
     };
     let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
-    prepare::check(plan, records.as_ref(), &options, context)?;
+    prepare::check(&plan, records.as_ref(), &options, context)?;
+    if let Some(records) = &records {
+        plan.settle(records)?;
+        if records.report.wild_type.is_none() && plan.origin(Some(records))?.is_some() {
+            context.note(
+                "no wild type is named: mutations are counted from the consensus of the table; --wild-type names one",
+            );
+        }
+    }
+    let plan = &plan;
     let mut info = RunInfo::new("design", context.seed_number, plan)?;
     if let Some(records) = &records {
         info = info.with_version("table", prepare::digest(records));
@@ -50,12 +61,20 @@ pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> 
     if !rules.is_empty() {
         info = info.with_version("constraints", rules.text());
     }
+    // a table that supports nothing is refused before there is a folder
+    let complete = RunRecord::open(out)?.is_some_and(|record| record.is_complete());
+    let choice = match &records {
+        Some(records) if !complete && (plan.reward.is_none() || plan.judge.is_none()) => {
+            Some(Choice::of(plan, records, context)?)
+        }
+        _ => None,
+    };
     let folder = RunFolder::open(out, &info)?;
     if folder.is_finished() {
         context.note(format!("`{}` is complete: this is its summary", out.display()));
         return context.emit(&Summary::read(out)?);
     }
-    let mut parts = prepare::Parts::gather(plan, records.as_ref(), out, &options, context)?;
+    let mut parts = prepare::Parts::gather(plan, records.as_ref(), choice.as_ref(), out, &options, context)?;
     let outcome = parts.finetune(plan, &out.join("finetune"), context)?;
     let picked = pick::Picked::draw(plan, &mut parts, &outcome, &out.join("finetune"), context)?;
     let summary = Summary::new(plan, &parts, &outcome, &picked);

@@ -21,4 +21,5 @@ mod report;
 mod report_verb;
 mod resume;
 mod steer;
+mod tables;
 mod transfers;

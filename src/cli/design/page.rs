@@ -5,6 +5,7 @@ use super::prepare::Parts;
 use super::settings::Plan;
 use super::summary::Summary;
 use super::table::id;
+use crate::cli::data::advice::model_line;
 use crate::cli::finetune::{Outcome, frontier_plot, progress_plots, provenance};
 use crate::error::Result;
 use crate::eval::logo::Profile;
@@ -134,6 +135,10 @@ fn trust(report: &mut Report, parts: &Parts, picked: &Picked, summary: &Summary)
         figures,
         ..Scatter::default()
     });
+    if !parts.trials.is_empty() {
+        let items = parts.trials.iter().map(model_line).map(|[name, line]| (name, line)).collect();
+        section.add(Facts { title: "Models on the measured sequences, cross-validated".to_owned(), items });
+    }
 }
 
 fn hacking(report: &mut Report, picked: &Picked) {
@@ -207,17 +212,27 @@ fn logos(report: &mut Report, parts: &Parts, picked: &Picked) -> Result<()> {
 
 fn funnel(plan: &Plan, picked: &Picked) -> Funnel {
     let stage = |rule: &str, passed: usize| Stage { rule: rule.to_owned(), passed: passed as u64, nearest_miss: None };
+    let mut stages = vec![
+        stage("unique", picked.unique),
+        stage(if plan.allow_known { "known ones allowed" } else { "not in the table" }, picked.new),
+    ];
+    if let Some(limit) = plan.trust {
+        stages.push(stage(&format!("at most {limit} letters from a measured sequence"), picked.trusted));
+    }
+    stages.push(stage("scored", picked.scored));
+    if let Some(molecules) = picked.molecules {
+        stages.push(stage("one strand of each molecule: the reward gives both the same value", molecules));
+    }
+    stages.push(stage(
+        &format!("best {}, at least {} letters apart", plan.count, picked.kept_distance),
+        picked.rows.len(),
+    ));
     Funnel {
         title: "From samples to designs".to_owned(),
         caption: String::new(),
         start_name: "samples".to_owned(),
         start: picked.samples.len() as u64,
-        stages: vec![
-            stage("unique", picked.unique),
-            stage(if plan.allow_known { "known ones allowed" } else { "not in the table" }, picked.new),
-            stage("scored", picked.scored),
-            stage(&format!("best {}, at least {} letters apart", plan.count, picked.kept_distance), picked.rows.len()),
-        ],
+        stages,
     }
 }
 

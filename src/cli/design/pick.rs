@@ -12,13 +12,16 @@ use crate::eval::Metric;
 use crate::eval::diversity::{clusters, least_to_others};
 use crate::eval::novelty::nearest;
 use crate::eval::select::diverse;
+use crate::nn::Pool;
 use crate::oracle::Oracle;
-use crate::sequence::Sequence;
-use std::collections::BTreeMap;
+use crate::sequence::{Alphabet, Sequence, hamming};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Noise levels behind a design's naturalness.
 const DRAWS: usize = 64;
+/// Sequences whose other strand is looked at.
+const STRANDS: usize = 32;
 /// Letters within which designs share a cluster.
 const CLUSTER: usize = 2;
 
@@ -49,7 +52,11 @@ pub(super) struct Picked {
     pub(super) prior_samples: Vec<Sequence>,
     pub(super) unique: usize,
     pub(super) new: usize,
+    /// Of those, near enough to a measured sequence.
+    pub(super) trusted: usize,
     pub(super) scored: usize,
+    /// Of those, one strand of each molecule, where the reward cannot tell them apart.
+    pub(super) molecules: Option<usize>,
     pub(super) asked_distance: usize,
     pub(super) kept_distance: usize,
 }
@@ -78,7 +85,13 @@ impl Picked {
             entry.1 += log_ratio;
         }
         let fresh = drawn.keys().filter(|x| plan.allow_known || !parts.known.contains_key(**x));
-        let candidates: Vec<Sequence> = fresh.map(|x| (*x).clone()).collect();
+        let fresh: Vec<Sequence> = fresh.map(|x| (*x).clone()).collect();
+        let known: Vec<Sequence> = parts.known.keys().cloned().collect();
+        let new = fresh.len();
+        let candidates = match plan.trust {
+            Some(limit) => near(fresh, &known, limit, &pool)?,
+            None => fresh,
+        };
         let predicted = parts.scorer.evaluate(&candidates)?;
         let judged = values(parts.judge.as_mut(), &candidates)?;
         let rated: Vec<Rated> = candidates
@@ -87,6 +100,9 @@ impl Picked {
             .zip(judged)
             .filter_map(|((x, p), judge)| Some(Rated { sequence: x.clone(), mean: p.value()?, sd: p.sd(), judge }))
             .collect();
+        let scored = rated.len();
+        let merged = same_on_both_strands(&rated, parts)?;
+        let rated = if merged { one_strand(rated, parts.prior.alphabet()) } else { rated };
         let score: Vec<f64> = rated.iter().map(|r| r.mean - plan.caution * r.sd.unwrap_or(0.0)).collect();
         let sequences: Vec<Sequence> = rated.iter().map(|r| r.sequence.clone()).collect();
         let count = plan.count.min(sequences.len());
@@ -100,7 +116,6 @@ impl Picked {
         let naturalness = elbo(&parts.prior, &chosen, DRAWS, seed.child("naturalness"), &pool)?.per_sequence;
         let apart = least_to_others(&chosen, Metric::Hamming);
         let cluster = clusters(&chosen, Metric::Hamming, CLUSTER);
-        let known: Vec<Sequence> = parts.known.keys().cloned().collect();
         let certificate = &outcome.verdict.certificate;
         let rows = (0..chosen.len())
             .map(|i| {
@@ -134,14 +149,45 @@ impl Picked {
         Ok(Self {
             rows,
             unique: drawn.len(),
-            new: candidates.len(),
-            scored: rated.len(),
+            new,
+            trusted: candidates.len(),
+            scored,
+            molecules: merged.then_some(rated.len()),
             asked_distance: selection.asked,
             kept_distance: selection.kept,
             samples: paths.ends,
             prior_samples,
         })
     }
+}
+
+/// Those that are at most `limit` letters from one of `known`.
+fn near(sequences: Vec<Sequence>, known: &[Sequence], limit: usize, pool: &Pool) -> Result<Vec<Sequence>> {
+    let is_near = pool.map(sequences.len(), |index| {
+        Ok(known.iter().any(|other| hamming(&sequences[index], other).is_some_and(|distance| distance <= limit)))
+    })?;
+    Ok(sequences.into_iter().zip(is_near).filter(|(_, near)| *near).map(|(sequence, _)| sequence).collect())
+}
+
+/// Whether the reward gives both strands of sequences the same value, by some of them.
+fn same_on_both_strands(rated: &[Rated], parts: &mut Parts) -> Result<bool> {
+    let alphabet = parts.prior.alphabet().clone();
+    let probed = &rated[..rated.len().min(STRANDS)];
+    let others: Option<Vec<Sequence>> = probed.iter().map(|x| x.sequence.reverse_complement(&alphabet)).collect();
+    let Some(others) = others.filter(|others| !others.is_empty()) else { return Ok(false) };
+    let values = values(parts.scorer.as_mut(), &others)?;
+    Ok(probed
+        .iter()
+        .zip(values)
+        .all(|(x, other)| other.is_some_and(|other| (other - x.mean).abs() <= 1e-6 * x.mean.abs())))
+}
+
+/// Of two strands the first in the alphabet's order.
+fn one_strand(rated: Vec<Rated>, alphabet: &Alphabet) -> Vec<Rated> {
+    let here: BTreeSet<Sequence> = rated.iter().map(|x| x.sequence.clone()).collect();
+    let is_second =
+        |x: &Sequence| x.reverse_complement(alphabet).is_some_and(|other| other < *x && here.contains(&other));
+    rated.into_iter().filter(|x| !is_second(&x.sequence)).collect()
 }
 
 struct Rated {

@@ -1,5 +1,6 @@
 //! The parts of a design job: prior, reward, judge, known sequences.
 
+use super::model::{self, Choice, Scorer};
 use super::settings::Plan;
 use crate::cli::constraining::open_constrained;
 use crate::cli::context::Context;
@@ -8,13 +9,12 @@ use crate::cli::pretrain;
 use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
-use crate::oracle::{Model, Oracle, OracleName, OracleOptions};
+use crate::oracle::{Oracle, OracleName, OracleOptions, Trial};
 use crate::random::Seed;
 use crate::reward::{
-    Architecture, Ensemble, EnsembleConfig, HeldOut, ResidualConfig, Reward, TrainConfig, Trainer, TrainingSet,
-    held_out,
+    Architecture, Ensemble, EnsembleConfig, HeldOut, Reward, TrainConfig, Trainer, TrainingSet, held_out,
 };
-use crate::sequence::{Imposed, Numbering, Records, Sequence};
+use crate::sequence::{Imposed, Mutation, Numbering, Records, Sequence, mutations_between};
 use crate::store::{ModelFolder, RunFolder, RunInfo, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) held_out: Option<HeldOut>,
     /// Predicted and measured values of those rows.
     pub(super) held_points: Vec<(f64, f64)>,
+    /// The families of models that were tried on the table.
+    pub(super) trials: Vec<Trial>,
     /// What mutations are counted from.
     pub(super) origin: Option<(String, Numbering)>,
     seed: u64,
@@ -55,11 +57,11 @@ impl Parts {
     pub(super) fn gather(
         plan: &Plan,
         records: Option<&Records>,
+        choice: Option<&Choice>,
         out: &Path,
         options: &OracleOptions,
         context: &Context,
     ) -> Result<Self> {
-        let seed = context.seed();
         let device = context.device()?;
         let rules = plan.rules(records)?;
         let (prior_name, (prior, prior_folder)) = match (&plan.prior, records) {
@@ -67,36 +69,36 @@ impl Parts {
             (None, Some(records)) => {
                 let folder = out.join("prior");
                 pretrain::train(records, &folder, plan.prior_steps, context)?;
-                let name = folder.display().to_string();
-                ("prior trained on the table".to_owned(), open_constrained(&name, &rules, &device)?)
+                let opened = open_constrained(&folder.display().to_string(), &rules, &device)?;
+                let counted = opened.0.config().denoiser.layers == 0;
+                let name = if counted { "letters of the table at their sites" } else { "prior trained on the table" };
+                (name.to_owned(), opened)
             }
             (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
         };
-        let mut held = (None, Vec::new());
-        let (reward_name, reward, scorer): (String, Box<dyn Reward>, Box<dyn Oracle>) = match (&plan.reward, records) {
-            (Some(name), _) => {
-                let parsed: OracleName = name.parse()?;
-                (name.clone(), parsed.reward(options)?, parsed.open(options)?)
-            }
-            (None, Some(records)) => {
-                let set = TrainingSet::from_records(records)?;
-                let lesson = teach(&set, records, plan, Architecture::default(), seed.child("reward"), context);
-                let (ensemble, figures, points) = learn(lesson, &out.join("reward"), context)?;
-                held = (Some(figures), points);
-                ("ensemble trained on the table".to_owned(), Box::new(ensemble.clone()), Box::new(Model::new(ensemble)))
-            }
-            (None, None) => return Err(Error::usage("`design` needs a table or `--reward`")),
+        let mut taught = match (records, choice) {
+            (Some(records), Some(choice)) => Some(model::teach(choice, plan, records, out, context)?),
+            _ => None,
         };
-        let (judge_name, judge): (String, Box<dyn Oracle>) = match (&plan.judge, records) {
-            (Some(name), _) => (name.clone(), name.parse::<OracleName>()?.open(options)?),
-            (None, Some(records)) => {
-                let other = Architecture::Mlp(ResidualConfig::default());
-                let set = TrainingSet::from_records(records)?;
-                let lesson = teach(&set, records, plan, other, seed.child("judge"), context);
-                let (ensemble, ..) = learn(lesson, &out.join("judge"), context)?;
-                ("ensemble of another architecture on the same table".to_owned(), Box::new(Model::new(ensemble)))
+        let held = match &mut taught {
+            Some(taught) if plan.reward.is_none() => {
+                (taught.held_out.clone(), std::mem::take(&mut taught.points), std::mem::take(&mut taught.trials))
             }
-            (None, None) => return Err(Error::usage("`design` needs a table or `--judge`")),
+            _ => (None, Vec::new(), Vec::new()),
+        };
+        let (learned_reward, learned_judge) = taught.map(|taught| (taught.reward, taught.judge)).unzip();
+        let Scorer { name: reward_name, reward, oracle: scorer } = match &plan.reward {
+            Some(name) => {
+                let parsed: OracleName = name.parse()?;
+                Scorer { name: name.clone(), reward: parsed.reward(options)?, oracle: parsed.open(options)? }
+            }
+            None => learned_reward.ok_or_else(|| Error::usage("`design` needs a table or `--reward`"))?,
+        };
+        let (judge_name, judge) = match &plan.judge {
+            Some(name) => (name.clone(), name.parse::<OracleName>()?.open(options)?),
+            None => learned_judge
+                .map(|judge| (judge.name, judge.oracle))
+                .ok_or_else(|| Error::usage("`design` needs a table or `--judge`"))?,
         };
         let truth = plan.truth.as_ref().map(|name| name.parse::<OracleName>()?.open(options)).transpose()?;
         let known = records.map_or_else(BTreeMap::new, |records| {
@@ -115,9 +117,16 @@ impl Parts {
             known,
             held_out: held.0,
             held_points: held.1,
+            trials: held.2,
             origin: plan.origin(records)?,
             seed: context.seed_number,
         })
+    }
+
+    /// What differs from the wild type; nothing without one, and for sequences of another length.
+    pub(super) fn mutations(&self, sequence: &Sequence) -> Option<Vec<Mutation>> {
+        let (from, first) = self.origin.as_ref()?;
+        mutations_between(from, &sequence.text(self.prior.alphabet()), *first).ok()
     }
 
     /// Tilts the prior in `out`.
@@ -181,7 +190,7 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
         .hint("leave out --prior to train one on the table"));
     }
     if plan.reward.is_none() || plan.judge.is_none() {
-        let usable = TrainingSet::from_records(records)?.len();
+        let usable = model::measured(records)?.len();
         if usable < LEAST {
             return Err(Error::data(format!(
                 "the table has {usable} measured sequences; at least {LEAST} are needed to train and check a reward"
@@ -205,25 +214,6 @@ pub(super) fn digest(records: &Records) -> String {
 
 /// An ensemble, its figures on held-out rows, and their predicted and measured values.
 pub(in crate::cli) type Learnt = (Ensemble, HeldOut, Vec<(f64, f64)>);
-
-/// The lesson of a design job.
-fn teach<'a>(
-    set: &'a TrainingSet,
-    records: &Records,
-    plan: &Plan,
-    architecture: Architecture,
-    seed: Seed,
-    context: &Context,
-) -> Lesson<'a> {
-    Lesson {
-        set,
-        origin: serde_json::json!(digest(records)),
-        architecture,
-        epochs: plan.reward_epochs,
-        seed: (context.seed_number, seed),
-        verb: "design",
-    }
-}
 
 /// What an ensemble is to learn.
 pub(in crate::cli) struct Lesson<'a> {

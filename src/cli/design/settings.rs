@@ -1,11 +1,13 @@
 //! Arguments of `design`, and what they amount to.
 
+use super::model::{check_name, measured};
 use crate::cli::check::{required, within};
 use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
-use crate::sequence::{Constraint, Numbering, Records};
+use crate::reward::Standardisation;
+use crate::sequence::{Constraint, Numbering, Records, Sequence, hamming, variants_of};
 use crate::store::embedded::MODELS;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -24,6 +26,12 @@ Examples:
 
 Designs are drawn from the tuned sampler, made unique, scored by the reward and by a judge that it never saw, and the best
 by `mean - caution * sd` are kept at least --min-distance letters apart. The same command goes on after an interruption.";
+
+/// Letters that a design may always be from a measured sequence: one alone leaves nothing to recombine.
+const LEAST_TRUST: usize = 2;
+
+/// Sequences whose nearest is looked for.
+const REACH: usize = 500;
 
 /// Price of a nat in the demonstration, about a quarter of the standard deviation of the reward's training values.
 const DEMO_ALPHA: f64 = 0.02;
@@ -68,10 +76,23 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     allow_known: bool,
-    /// Optimiser steps of the prior, where one is trained [default: 4000]
+    /// Most letters between a design and the nearest measured sequence [default: what nine of ten measured sequences have to
+    /// their own nearest, at least 2, where the reward is fitted to the table; else no limit]
+    #[arg(long, value_name = "N")]
+    trust: Option<usize>,
+    /// What the reward is, where it is fitted to the table: a family of `seqtilt list table-models`, or auto, by
+    /// cross-validation up to 2000 measured sequences and networks beyond [default: auto]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Go on where no model ranks held-out sequences better than chance: designs are guesses then
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsupported: bool,
+    /// Optimiser steps of the prior, where one is trained [default: 4000; none for variants of one molecule and for fewer than
+    /// 1000 sequences, whose prior counts letters at their sites]
     #[arg(long, value_name = "N")]
     prior_steps: Option<u64>,
-    /// Passes over the table for reward and judge, where they are trained [default: 20]
+    /// Passes over the table for reward and judge, which are networks then [default: 20]
     #[arg(long, value_name = "N")]
     reward_epochs: Option<u64>,
     #[command(flatten)]
@@ -95,8 +116,16 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) min_distance: usize,
     pub(in crate::cli) caution: f64,
     pub(in crate::cli) allow_known: bool,
-    pub(in crate::cli) prior_steps: u64,
-    pub(in crate::cli) reward_epochs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) trust: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) model: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::cli) unsupported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) prior_steps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) reward_epochs: Option<u64>,
     pub(in crate::cli) tuning: Tuning,
     #[serde(skip_serializing_if = "is_default")]
     pub(in crate::cli) constraining: Constraining,
@@ -108,6 +137,22 @@ fn is_default(constraining: &Constraining) -> bool {
 }
 
 impl Plan {
+    /// What depends on the table, where it was not given and the reward is fitted to it: the price, a quarter of the standard
+    /// deviation of the values, and how far designs may be from measured sequences.
+    ///
+    /// # Errors
+    /// When the table has no values.
+    pub(super) fn settle(&mut self, records: &Records) -> Result<()> {
+        if self.reward.is_some() {
+            return Ok(());
+        }
+        let measured = measured(records)?;
+        let sd = Standardisation::of(measured.values()).scale;
+        self.tuning.price(two_digits(sd / 4.0));
+        self.trust = self.trust.or_else(|| Some(reach(measured.sequences()).max(LEAST_TRUST)));
+        Ok(())
+    }
+
     /// The rules that designs keep; mutations are counted from the table's wild type, unless a file gives another.
     ///
     /// # Errors
@@ -151,9 +196,25 @@ impl Plan {
     }
 }
 
-/// The wild type that a table was read with.
+/// The distance that nine of ten distinct sequences are from their nearest other one, by at most [`REACH`] of them.
+fn reach(sequences: &[Sequence]) -> usize {
+    let step = sequences.len().div_ceil(REACH).max(1);
+    let nearest = |x: &Sequence| sequences.iter().filter(|y| *y != x).filter_map(|y| hamming(x, y)).min();
+    let mut all: Vec<usize> = sequences.iter().step_by(step).filter_map(nearest).collect();
+    all.sort_unstable();
+    all.get((all.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(0)
+}
+
+/// A positive number to two digits.
+fn two_digits(number: f64) -> f64 {
+    format!("{number:.1e}").parse().unwrap_or(number)
+}
+
+/// The wild type that a table was read with, or the consensus of its sequences where they are variants of one molecule.
 fn table_wild_type(records: Option<&Records>) -> Option<String> {
-    records.and_then(|records| Some(records.report.wild_type.as_ref()?.text(&records.alphabet)))
+    let records = records?;
+    let consensus = || variants_of(&records.sequences(), &records.alphabet);
+    Some(records.report.wild_type.clone().or_else(consensus)?.text(&records.alphabet))
 }
 
 /// Prior, reward and judge inside the program that were trained on a named data set, where there are all three.
@@ -190,6 +251,7 @@ impl Args {
             return Err(Error::usage("`design` needs a table, or all of `--prior`, `--reward` and `--judge`")
                 .hint("for example: seqtilt design variants.csv --out designs"));
         }
+        check_name(self.model.as_deref().unwrap_or("auto"), self.reward_epochs.is_some())?;
         Ok(Plan {
             input,
             prior: self.prior,
@@ -201,11 +263,39 @@ impl Args {
             min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,
             caution: within("caution", self.caution.unwrap_or(1.0), -100.0..=100.0)?,
             allow_known: self.allow_known,
-            prior_steps: within("prior-steps", self.prior_steps.unwrap_or(4000), 1..=100_000_000)?,
-            reward_epochs: within("reward-epochs", self.reward_epochs.unwrap_or(20), 1..=100_000)?,
+            trust: self.trust,
+            model: self.model,
+            unsupported: self.unsupported,
+            prior_steps: self.prior_steps.map(|steps| within("prior-steps", steps, 1..=100_000_000)).transpose()?,
+            reward_epochs: self.reward_epochs.map(|n| within("reward-epochs", n, 1..=100_000)).transpose()?,
             tuning: self.tuning,
             constraining: self.constraining,
             reading: self.reading,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::Alphabet;
+
+    #[test]
+    fn nine_of_ten_sequences_are_within_reach() {
+        let dna = Alphabet::dna();
+        let words: Vec<Sequence> = ["AAAA", "AAAC", "AACC", "ACCC", "CCCC", "CCCG", "CCGG", "CGGG", "GGGG", "TTTT"]
+            .iter()
+            .map(|text| Sequence::parse(text, &dna).unwrap())
+            .collect();
+        // nine have a neighbour at 1, TTTT has none nearer than 4
+        assert_eq!(reach(&words), 1);
+        assert_eq!(reach(&words[8..10]), 4);
+        assert_eq!(reach(&words[..1]), 0);
+    }
+
+    #[test]
+    fn prices_are_short_numbers() {
+        assert_eq!([two_digits(0.043_21), two_digits(1.0), two_digits(987.0)], [0.043, 1.0, 990.0]);
+        assert_eq!(two_digits(0.0), 0.0);
     }
 }

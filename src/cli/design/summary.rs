@@ -12,11 +12,15 @@ use crate::eval::diversity::{cluster_count, mean_pairwise};
 use crate::eval::quantile::quantile;
 use crate::eval::rank::{rmse, spearman};
 use crate::eval::{Estimate, Metric};
+use crate::oracle::Trial;
 use crate::reward::HeldOut;
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, format_mutations};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+
+/// Letters from which on mutations are shown in the place of sequences.
+const LONG: usize = 60;
 
 pub(super) const FILE: &str = "summary.json";
 
@@ -25,10 +29,20 @@ pub(super) const FILE: &str = "summary.json";
 pub(super) struct Line {
     pub(super) id: String,
     pub(super) sequence: String,
+    /// From the wild type, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mutations: Option<String>,
     pub(super) predicted: f64,
     pub(super) sd: Option<f64>,
     pub(super) judge: Option<f64>,
     pub(super) measured: Option<f64>,
+}
+
+impl Line {
+    /// The sequence, or, of a long one, its mutations where they are known.
+    fn shown(&self) -> String {
+        self.mutations.clone().filter(|_| self.sequence.len() > LONG).unwrap_or_else(|| self.sequence.clone())
+    }
 }
 
 /// How predictions compare with another view of the same designs.
@@ -55,6 +69,9 @@ pub(super) struct Summary {
     pub(super) drawn: usize,
     pub(super) unique: usize,
     pub(super) new: usize,
+    /// Most letters to a measured sequence, and how many samples had no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trust: Option<[usize; 2]>,
     pub(super) min_distance: usize,
     pub(super) predicted_mean: Option<f64>,
     pub(super) predicted_best: Option<f64>,
@@ -63,6 +80,9 @@ pub(super) struct Summary {
     pub(super) by_judge: Option<Against>,
     pub(super) by_measurement: Option<Against>,
     pub(super) held_out: Option<HeldOut>,
+    /// Families of models that were tried on the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) models: Vec<Trial>,
     pub(super) verdict: Certified,
     pub(super) top: Vec<Line>,
 }
@@ -74,6 +94,7 @@ impl Summary {
         let top = picked.rows.iter().take(10).map(|row| Line {
             id: id(row),
             sequence: row.sequence.text(parts.prior.alphabet()),
+            mutations: parts.mutations(&row.sequence).map(|mutations| format_mutations(&mutations)),
             predicted: row.mean,
             sd: row.sd,
             judge: row.judge,
@@ -89,6 +110,8 @@ impl Summary {
             drawn: picked.samples.len(),
             unique: picked.unique,
             new: picked.new,
+            trust: plan.trust.map(|limit| [limit, picked.trusted]),
+            models: parts.trials.clone(),
             min_distance: picked.kept_distance,
             predicted_mean: (!predicted.is_empty()).then(|| Estimate::mean(&predicted).value),
             predicted_best: predicted.iter().copied().reduce(f64::max),
@@ -155,17 +178,21 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
         writeln!(f, "{} designs from {} tilted towards {}\n", self.designs, self.prior, self.reward)?;
-        let mut lines = vec![["id", "sequence", "predicted", "sd", "judge", "measured"].map(str::to_owned)];
+        let what = if self.top.iter().any(|line| line.shown() != line.sequence) { "mutations" } else { "sequence" };
+        let mut lines = vec![["id", what, "predicted", "sd", "judge", "measured"].map(str::to_owned)];
         lines.extend(self.top.iter().map(|line| {
             let cells = [Some(line.predicted), line.sd, line.judge, line.measured].map(number);
             let [a, b, c, d] = cells;
-            [line.id.clone(), line.sequence.clone(), a, b, c, d]
+            [line.id.clone(), line.shown(), a, b, c, d]
         }));
         writeln!(f, "{}", columns(&lines, ""))?;
+        let trusted = self.trust.map_or_else(String::new, |[limit, count]| {
+            format!(", {count} of them within {limit} letters of a measured sequence")
+        });
         let mut rows = vec![
             [
                 "samples".to_owned(),
-                format!("{} drawn, {} unique, {} not known before", self.drawn, self.unique, self.new),
+                format!("{} drawn, {} unique, {} not known before{trusted}", self.drawn, self.unique, self.new),
             ],
             [
                 "designs".to_owned(),

@@ -3,7 +3,7 @@
 use super::pick::{Picked, Row};
 use super::prepare::Parts;
 use crate::error::{Error, Result};
-use crate::sequence::{Sequence, format_mutations, mutations_between};
+use crate::sequence::{Sequence, format_mutations};
 use std::fmt::Write as _;
 
 const COLUMNS: [&str; 28] = [
@@ -57,8 +57,7 @@ pub(super) fn csv(picked: &Picked, parts: &Parts) -> Result<String> {
     for row in &picked.rows {
         let near = row.nearest.as_ref();
         let letters = row.sequence.text(alphabet);
-        // a wild type of another length has no substitutions
-        let mutations = parts.origin.as_ref().and_then(|(from, first)| mutations_between(from, &letters, *first).ok());
+        let mutations = parts.mutations(&row.sequence);
         let fields = [
             id(row),
             letters,

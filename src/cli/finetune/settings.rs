@@ -85,16 +85,16 @@ pub(in crate::cli) struct Tuning {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(in crate::cli) match_curvature: bool,
-    /// Optimiser steps [default: 260]
+    /// Optimiser steps [default: 260; fewer of more than 32 letters, 80 at least]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) tuning_steps: Option<u64>,
-    /// Paths a step [default: 256]
+    /// Paths a step [default: 256; fewer of more than 32 letters, 64 at least]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) paths: Option<usize>,
     /// Peak learning rate of the control [default: 0.1 for product-mixture, else 0.005]
     #[arg(long, value_name = "RATE")]
     pub(in crate::cli) tuning_rate: Option<f64>,
-    /// Steps of the chain, K [default: the prior's]
+    /// Steps of the chain, K [default: the prior's; fewer of more than 32 letters, 32 at least]
     #[arg(long, value_name = "K")]
     pub(in crate::cli) chain_steps: Option<usize>,
     /// Steps between two calls of the networks [default: the prior's]
@@ -208,6 +208,11 @@ const SHORT: usize = 32;
 /// Paths that figures are drawn from however long they are.
 const FEWEST: usize = 2_000;
 
+/// Optimiser steps, paths a step and steps of a chain that long sequences get unless told otherwise.
+const LEAST_STEPS: usize = 80;
+const LEAST_PATHS: usize = 64;
+const LEAST_CHAIN: usize = 32;
+
 /// As many paths of so many letters as take about the time of `count` short ones, but not fewer than `fewest`.
 pub(super) fn affordable(count: usize, length: usize, fewest: usize) -> usize {
     if length <= SHORT { count } else { (count * SHORT / length).max(fewest).min(count) }
@@ -225,6 +230,11 @@ impl Tuning {
             base_paths: Some(20_000),
             ..Self::default()
         }
+    }
+
+    /// Sets the price of a nat where none was given.
+    pub(in crate::cli) fn price(&mut self, alpha: f64) {
+        self.alpha = self.alpha.or(Some(alpha));
     }
 
     /// Defaults, the prior's own, and what was given, for a reward whose soft values are known where all sequences can be enumerated.
@@ -288,8 +298,13 @@ impl Tuning {
         self.balance.apply(&mut config)?;
         config.reuse = self.reuse.unwrap_or(config.reuse);
         config.clip = self.clip.unwrap_or(config.clip);
-        config.steps = within("tuning-steps", self.tuning_steps.unwrap_or(config.steps), 1..=10_000_000)?;
-        config.batch = within("paths", self.paths.unwrap_or(config.batch), 1..=1 << 20)?;
+        config.steps = within(
+            "tuning-steps",
+            self.tuning_steps.unwrap_or(affordable(config.steps as usize, prior.length, LEAST_STEPS) as u64),
+            1..=10_000_000,
+        )?;
+        config.batch =
+            within("paths", self.paths.unwrap_or(affordable(config.batch, prior.length, LEAST_PATHS)), 1..=1 << 20)?;
         config.shard = config.shard.min(shard_rows(prior.length));
         if config.control.kind != ControlKind::ProductMixture {
             (config.learning_rate, config.ramp_short) = (5e-3, 0.0);
@@ -298,7 +313,11 @@ impl Tuning {
         config.truncate = self.truncate;
         config.control.dim = self.control_dim.unwrap_or(config.control.dim);
         config.control.layers = self.control_layers.unwrap_or(config.control.layers);
-        let steps = within("chain-steps", self.chain_steps.unwrap_or(prior.steps), 1..=10_000)?;
+        let steps = within(
+            "chain-steps",
+            self.chain_steps.unwrap_or(affordable(prior.steps, prior.length, LEAST_CHAIN)),
+            1..=10_000,
+        )?;
         let fitting = (1..=prior.hold).rev().find(|hold| steps.is_multiple_of(*hold)).unwrap_or(1);
         let hold = self.hold.unwrap_or(fitting);
         if hold == 0 || !steps.is_multiple_of(hold) {
