@@ -3,7 +3,7 @@
 use super::{Denoiser, PriorConfig, Transformer};
 use crate::error::Result;
 use crate::nn::{Init, Params};
-use crate::sequence::Sequence;
+use crate::sequence::{Alphabet, Sequence};
 use candle_core::{D, Device, Tensor};
 
 /// Where the table lies among a denoiser's parameters.
@@ -97,19 +97,21 @@ impl Denoiser for Sites {
 ///
 /// # Errors
 /// When the table has not been asked for, or has another shape.
-pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, letters: usize) -> Result<()> {
-    let counted = Tensor::from_vec(log_frequencies(data, length, letters), (length, letters), &Device::Cpu)?;
+pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, alphabet: &Alphabet) -> Result<()> {
+    let shape = (length, alphabet.len());
+    let counted = Tensor::from_vec(log_frequencies(data, length, alphabet), shape, &Device::Cpu)?;
     for (_, table) in params.vars() {
         table.set(&counted.to_dtype(table.dtype())?.to_device(table.device())?)?;
     }
     Ok(())
 }
 
-fn log_frequencies(data: &[Sequence], length: usize, letters: usize) -> Vec<f64> {
+fn log_frequencies(data: &[Sequence], length: usize, alphabet: &Alphabet) -> Vec<f64> {
+    let letters = alphabet.len();
     let mut counts = vec![SMOOTHING; length * letters];
     for sequence in data {
-        for (site, id) in sequence.ids().iter().enumerate() {
-            counts[site * letters + usize::from(*id)] += 1.0;
+        for (site, id) in sequence.padded(alphabet, length).into_iter().enumerate() {
+            counts[site * letters + usize::from(id)] += 1.0;
         }
     }
     let total = data.len() as f64 + SMOOTHING * letters as f64;
@@ -122,7 +124,6 @@ mod tests {
     use crate::diffusion::{DenoiserConfig, PretrainConfig, Pretraining, PriorConfig, SampleConfig, elbo, sample};
     use crate::nn::{Pool, Training as _};
     use crate::random::Seed;
-    use crate::sequence::Alphabet;
 
     /// Three letters out of four sites that differ: 90 %, 70 % and one letter only.
     fn library() -> Vec<Sequence> {
@@ -144,7 +145,7 @@ mod tests {
         let (data, pool) = (library(), Pool::new(2).unwrap());
         let config = PretrainConfig { steps: 50, batch: 16, ema: 0.5, reverse_complement: false, ..Default::default() };
         let mut run = Pretraining::new(shape(), config, &data, Seed::root(3), &pool, &Device::Cpu).unwrap();
-        let log_f = log_frequencies(&data, 3, 4);
+        let log_f = log_frequencies(&data, 3, &Alphabet::dna());
         let exact = |x: &Sequence| (0..3).map(|i| log_f[i * 4 + usize::from(x.ids()[i])]).sum::<f64>();
         let bound = elbo(&run.prior().unwrap(), &data, 16, Seed::root(1), &pool).unwrap();
         let gaps: Vec<f64> = data.iter().zip(&bound.per_sequence).map(|(x, bound)| bound - exact(x)).collect();
