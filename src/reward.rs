@@ -50,6 +50,11 @@ pub trait Reward: Send + Sync {
     /// What people call it.
     fn name(&self) -> &str;
 
+    /// The sequences that it reads, where that is a fixed number of positions: with padding where they differ in length.
+    fn reads(&self) -> Option<&Domain> {
+        None
+    }
+
     /// r(p) for every sequence of the batch, in the type of the probabilities.
     ///
     /// # Errors

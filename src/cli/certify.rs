@@ -21,7 +21,7 @@ use crate::finetune::{Control, Paths, roll_out};
 use crate::nn::Pool;
 use crate::observe::{Event, Observer as _};
 use crate::random::Seed;
-use crate::reward::{Reward, enumerable, one_hot};
+use crate::reward::{Domain, Reward, enumerable};
 use crate::sequence::Sequence;
 use candle_core::{DType, Tensor};
 
@@ -53,8 +53,19 @@ pub(super) fn scored_paths(
     })
 }
 
+/// The sequences of a chain.
+fn domain(chain: &DiffusionChain) -> Domain {
+    Domain { alphabet: chain.prior().alphabet().clone(), length: chain.prior().config().length }
+}
+
+/// No counts yet of the sequences of a chain.
+fn histogram(chain: &DiffusionChain) -> Result<Histogram> {
+    let Domain { alphabet, length } = domain(chain);
+    Ok(Histogram::new(alphabet.len(), length)?.with_padding(alphabet.padding().is_some()))
+}
+
 fn rewards(reward: &dyn Reward, sequences: &[Sequence], chain: &DiffusionChain) -> Result<Vec<f64>> {
-    let vertices = one_hot(sequences, chain.prior().alphabet().len(), chain.prior().device())?;
+    let vertices = domain(chain).one_hot(sequences, chain.prior().device())?;
     Ok(reward.reward(&vertices)?.to_dtype(DType::F64)?.to_vec1::<f64>()?)
 }
 
@@ -95,7 +106,7 @@ pub(super) fn count_base(
     pool: &Pool,
     context: &Context,
 ) -> Result<Histogram> {
-    let mut counts = Histogram::new(chain.prior().alphabet().len(), chain.prior().config().length)?;
+    let mut counts = histogram(chain)?;
     base_paths(chain, count, seed, pool, context, |block| block.iter().try_for_each(|x| counts.add(x)))?;
     Ok(counts)
 }
@@ -110,8 +121,6 @@ pub(super) enum Base {
 
 /// The base chain's law over all sequences, estimated from its samples.
 pub(super) struct Law {
-    letters: usize,
-    length: usize,
     counts: Histogram,
     reward: Vec<f64>,
 }
@@ -150,19 +159,19 @@ impl Base {
     /// # Errors
     /// When a tensor operation fails.
     pub(super) fn counted(chain: &DiffusionChain, reward: &dyn Reward, counts: Histogram, pool: &Pool) -> Result<Self> {
-        let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
         let reward = Self::enumerate(chain, reward, counts.counts().len(), pool)?;
-        Ok(Self::Counted(Law { letters, length, counts, reward }))
+        Ok(Self::Counted(Law { counts, reward }))
     }
 
-    /// The reward of every sequence, in the order of [`Histogram::cell`].
+    /// The reward of every sequence, in the order of [`Histogram::cell`]; the least of them where letters go on after padding, which no
+    /// sequence does.
     fn enumerate(chain: &DiffusionChain, reward: &dyn Reward, count: usize, pool: &Pool) -> Result<Vec<f64>> {
         const SHARD: usize = 512;
         let (letters, length) = (chain.prior().alphabet().len(), chain.prior().config().length);
-        let cells = Histogram::new(letters, length)?;
+        let alphabet = chain.prior().alphabet();
         let parts = pool.map(count.div_ceil(SHARD), |part| {
             let range = part * SHARD..((part + 1) * SHARD).min(count);
-            let sequences: Vec<Sequence> = range
+            let sequences: Vec<Option<Sequence>> = range
                 .map(|cell| {
                     let mut left = cell;
                     let mut ids = vec![0_u8; length];
@@ -170,15 +179,15 @@ impl Base {
                         *id = (left % letters) as u8;
                         left /= letters;
                     }
-                    Sequence::from_ids(ids, chain.prior().alphabet())
+                    Sequence::unpadded(&ids, alphabet).ok()
                 })
-                .collect::<Result<_>>()?;
-            if let (0, Some(last)) = (part, sequences.last()) {
-                debug_assert_eq!(cells.cell(last)?, sequences.len() - 1);
-            }
-            rewards(reward, &sequences, chain)
+                .collect();
+            let words: Vec<Sequence> = sequences.iter().flatten().cloned().collect();
+            let mut values = if words.is_empty() { Vec::new() } else { rewards(reward, &words, chain)? }.into_iter();
+            Ok(sequences.iter().map(|x| x.as_ref().and_then(|_| values.next())).collect::<Vec<Option<f64>>>())
         })?;
-        Ok(parts.into_iter().flatten().collect())
+        let least = parts.iter().flatten().flatten().copied().fold(f64::INFINITY, f64::min);
+        Ok(parts.into_iter().flatten().map(|value| value.unwrap_or(least)).collect())
     }
 
     /// The exact frontier of the estimated law, where sequences are enumerated.

@@ -1,7 +1,7 @@
 //! Rules that designs keep, from flags and files.
 
 use super::input;
-use crate::diffusion::{Prior, constrain, open_prior, prior_of};
+use crate::diffusion::{Prior, PriorConfig, constrain, open_prior, prior_of};
 use crate::error::{Error, Result};
 use crate::sequence::{Alphabet, Constraint, Imposed, Sequence, read_text};
 use crate::store::ModelFolder;
@@ -45,6 +45,14 @@ pub(super) struct Constraining {
     /// Longest run of one letter
     #[arg(long, value_name = "N")]
     max_homopolymer: Option<usize>,
+    /// Fewest letters, of a prior whose sequences differ in length
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_length: Option<usize>,
+    /// Most letters, of a prior whose sequences differ in length
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_length: Option<usize>,
 }
 
 /// The wild type, for verbs that read no table.
@@ -94,6 +102,8 @@ impl Constraining {
         rules.max_mutations = self.max_mutations.or(rules.max_mutations);
         rules.min_mutations = self.min_mutations.or(rules.min_mutations);
         rules.max_homopolymer = self.max_homopolymer.or(rules.max_homopolymer);
+        rules.min_length = self.min_length.or(rules.min_length);
+        rules.max_length = self.max_length.or(rules.max_length);
         for (flag, key) in [
             (&self.fixed, &mut rules.fixed),
             (&self.mutable, &mut rules.mutable),
@@ -130,7 +140,8 @@ pub(super) fn open_constrained(name: &str, rules: &Constraint, device: &Device) 
         return Ok((prior, folder));
     }
     // before they are written down, so that the message is about the rules
-    Imposed::new(rules, prior.alphabet(), prior.config().length)?;
+    let shape = PriorConfig { constraint: rules.clone(), ..prior.config().clone() };
+    Imposed::new(&shape.rules(), prior.alphabet(), shape.length)?;
     let folder = constrain(&folder, rules)?;
     Ok((prior_of(&folder, device)?, folder))
 }

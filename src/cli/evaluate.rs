@@ -146,7 +146,7 @@ fn measure(
     let bound = match &args.prior {
         Some(name) => {
             let (prior, _) = open_prior(name, &context.device()?)?;
-            if prior.alphabet() != alphabet {
+            if prior.alphabet().plain() != *alphabet {
                 let (reads, writes) = (alphabet.name(), prior.alphabet().name());
                 return Err(Error::data(format!("`{set}` is {reads}, the prior `{name}` knows {writes}"))
                     .hint("name the set's alphabet with --alphabet, or another prior"));

@@ -35,7 +35,7 @@ Examples:
 
 The same command again after an interruption goes on from the last checkpoint and ends in the same bytes.";
 
-/// Train a diffusion prior from sequences of one length
+/// Train a diffusion prior from sequences
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -60,6 +60,10 @@ pub(super) struct Args {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     sites: bool,
+    /// Longest sequence; shorter ones end in padding, and so do samples [default: the longest of the input]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<usize>,
     /// Optimiser steps [default: 4000]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
@@ -133,8 +137,9 @@ struct Recorded<'a> {
 }
 
 impl Args {
-    fn shape(&self, alphabet: &Alphabet, length: usize) -> Result<PriorConfig> {
-        let mut shape = PriorConfig::new(alphabet, length);
+    fn shape(&self, alphabet: &Alphabet, sequences: &[Sequence]) -> Result<PriorConfig> {
+        some(sequences)?;
+        let mut shape = PriorConfig::of_sequences(alphabet, sequences, self.length)?;
         if let Some(name) = &self.schedule {
             shape.schedule = ScheduleKind::named(name)?;
         }
@@ -142,7 +147,7 @@ impl Args {
             None | Some("learned") => {}
             Some("simplex") => {
                 shape.embedding = Embedding::Simplex;
-                shape.embedding_dim = shape.embedding_dim.max(alphabet.len());
+                shape.embedding_dim = shape.embedding_dim.max(shape.letters.len());
             }
             Some(name) => {
                 return Err(Error::usage(format!("unknown embedding `{name}`; accepted: `learned`, `simplex`")));
@@ -214,9 +219,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     args.training(1)?;
     let records = args.reading.records(&input, context)?;
     let kept = args.kept(&records)?;
-    let length = one_length(&kept)?;
-    let training = args.training(length)?;
-    let shape = args.shape(&records.alphabet, length)?;
+    let shape = args.shape(&records.alphabet, &kept)?;
+    let training = args.training(shape.length)?;
     fits(&shape, &training, args.recompute, context)?;
     let recorded = Recorded {
         input: &input,
@@ -269,11 +273,11 @@ fn describe(input: &str, args: &Args) -> String {
 /// `steps` nothing is trained on top of them.
 ///
 /// # Errors
-/// When the sequences have several lengths, a step fails, or Ctrl-C was pressed.
+/// When there are no sequences, a step fails, or Ctrl-C was pressed.
 pub(super) fn train(records: &Records, out: &Path, steps: Option<u64>, context: &Context) -> Result<()> {
     let kept = records.sequences();
-    let length = one_length(&kept)?;
-    let mut shape = PriorConfig::new(&records.alphabet, length);
+    some(&kept)?;
+    let mut shape = PriorConfig::of_sequences(&records.alphabet, &kept, None)?;
     let base = PretrainConfig::default();
     shape.sites = variants_of(&kept, &records.alphabet).is_some() || (steps.is_none() && records.distinct() < FEW);
     if shape.sites && steps.is_none() {
@@ -281,7 +285,7 @@ pub(super) fn train(records: &Records, out: &Path, steps: Option<u64>, context: 
     }
     let training = PretrainConfig {
         steps: steps.unwrap_or(base.steps),
-        shard: base.shard.min(shard_rows(length)),
+        shard: base.shard.min(shard_rows(shape.length)),
         reverse_complement: base.reverse_complement && !shape.sites,
         ..base
     };
@@ -305,7 +309,10 @@ pub(super) fn train(records: &Records, out: &Path, steps: Option<u64>, context: 
 }
 
 fn digest(sequences: &[Sequence]) -> String {
-    sha256(&sequences.iter().flat_map(|x| x.ids().iter().copied()).collect::<Vec<u8>>())
+    let differ = sequences.iter().any(|x| x.len() != sequences[0].len());
+    // ends are told where they are not every so many letters
+    let end = differ.then_some(u8::MAX);
+    sha256(&sequences.iter().flat_map(|x| x.ids().iter().copied().chain(end)).collect::<Vec<u8>>())
 }
 
 fn fit(
@@ -342,16 +349,19 @@ fn fit(
     Ok(quality)
 }
 
+/// Refuses an empty set.
+fn some(sequences: &[Sequence]) -> Result<&Sequence> {
+    sequences.first().ok_or_else(|| {
+        Error::data("no sequences are left to train on").hint("check --value-below, --value-above and the input")
+    })
+}
+
 pub(super) fn one_length(sequences: &[Sequence]) -> Result<usize> {
-    let Some(first) = sequences.first() else {
-        return Err(
-            Error::data("no sequences are left to train on").hint("check --value-below, --value-above and the input")
-        );
-    };
+    let first = some(sequences)?;
     match sequences.iter().find(|x| x.len() != first.len()) {
         None => Ok(first.len()),
         Some(odd) => Err(Error::data(format!(
-            "sequences have {} and {} letters; a prior takes one length",
+            "sequences have {} and {} letters; one length is accepted here",
             first.len(),
             odd.len()
         ))

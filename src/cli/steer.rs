@@ -10,7 +10,7 @@ pub(super) use settings::Args;
 
 use super::certify::Base;
 use super::context::Context;
-use super::finetune::fits;
+use super::finetune::{fits, relaxed};
 use super::oracle_score::OracleScore;
 use crate::diffusion::{DiffusionChain, open_prior};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::nn::Pool;
 use crate::observe::{Event, Observer as _};
 use crate::oracle::OracleOptions;
 use crate::random::Seed;
-use crate::reward::{Multilinear, Needs, Reward, Score, Vertices, enumerable};
+use crate::reward::{Domain, Multilinear, Needs, Reward, Score, Vertices, enumerable};
 use outcome::Outcome;
 use settings::Plan;
 use std::sync::Arc;
@@ -36,16 +36,17 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let oracle = plan.reward.open(&options)?;
     let info = oracle.info().clone();
     fits("reward", &info, prior.config(), prior.alphabet())?;
-    let (letters, length) = (prior.alphabet().len(), prior.config().length);
+    let domain = Domain { alphabet: prior.alphabet().clone(), length: prior.config().length };
+    let (letters, length, padded) = (domain.alphabet.len(), domain.length, domain.alphabet.padding().is_some());
     // the order in which a noisy oracle is asked decides its answers
     let pool = if info.deterministic { context.pool()? } else { Pool::new(1)? };
-    let reward = match plan.reward.reward(&options) {
+    let reward = match plan.reward.reward(&options).and_then(|reward| relaxed(reward, &prior)) {
         Ok(reward) => Some(reward),
         Err(error) if plan.wants_gradient() => return Err(error),
         Err(_) => None,
     };
     let table = match &reward {
-        Some(reward) if plan.wants_soft() && !reward.has_soft_value() && enumerable(letters, length) => {
+        Some(reward) if plan.wants_soft() && !reward.has_soft_value() && enumerable(letters, length) && !padded => {
             context.note(format!("reading the reward of all {} sequences", letters.pow(length as u32)));
             Some(Multilinear::tabulate(reward.as_ref(), letters, length, &pool)?)
         }
@@ -53,7 +54,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     };
     let reward = table.as_ref().map(|table| table as &dyn Reward).or(reward.as_deref());
     let asked = OracleScore::new(oracle, plan.missing);
-    let vertices = reward.map(|reward| Vertices::new(reward, letters, &device));
+    let vertices = reward.map(|reward| Vertices::within(reward, &domain, &device));
     let score = vertices.as_ref().map_or(&asked as &dyn Score, |vertices| vertices);
     let chain = plan.chain.chain(Arc::new(prior))?;
     let target = Target { chain: &chain, score, reward, alpha: plan.alpha, outlook: plan.outlook };

@@ -80,12 +80,21 @@ impl Codec {
         Ok(flat.reshape((b, l, self.table.dim(0)?))?)
     }
 
-    /// Token ids of several sequences as one (B·L,) tensor. They are checked here, before they are out of reach on a device.
+    /// Token ids of several sequences as one (B·L,) tensor, padded to L = `length` where the alphabet has padding. They are checked
+    /// here, before they are out of reach on a device.
     ///
     /// # Errors
-    /// When a token is not of the alphabet, or the tensor cannot be made.
-    pub fn ids(sequences: &[&Sequence], alphabet: &Alphabet, device: &Device) -> Result<Tensor> {
-        let ids: Vec<u32> = sequences.iter().flat_map(|x| x.ids().iter().map(|id| u32::from(*id))).collect();
+    /// When a sequence has another length, a token is not of the alphabet, or the tensor cannot be made.
+    pub fn ids(sequences: &[&Sequence], alphabet: &Alphabet, length: usize, device: &Device) -> Result<Tensor> {
+        let mut ids: Vec<u32> = Vec::with_capacity(sequences.len() * length);
+        for sequence in sequences {
+            let before = ids.len();
+            ids.extend(sequence.padded(alphabet, length).into_iter().map(u32::from));
+            if ids.len() - before != length {
+                let (got, at_most) = (sequence.len(), if alphabet.padding().is_some() { "up to " } else { "" });
+                return Err(Error::data(format!("a sequence has {got} letters; {at_most}{length} are accepted")));
+            }
+        }
         if let Some(id) = ids.iter().find(|id| **id as usize >= alphabet.len()) {
             let (name, letters) = (alphabet.name(), alphabet.len());
             return Err(Error::data(format!("token id {id} is not of alphabet `{name}`, which has {letters} letters")));
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn a_token_of_another_alphabet_is_refused_on_the_host() {
         let word = Sequence::parse("YW", &Alphabet::protein()).unwrap();
-        let error = Codec::ids(&[&word], &Alphabet::dna(), &Device::Cpu).unwrap_err();
+        let error = Codec::ids(&[&word], &Alphabet::dna(), 2, &Device::Cpu).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Data);
         assert!(error.message().ends_with("is not of alphabet `dna`, which has 4 letters"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use super::{Embedding, Grid, ScheduleKind, SolverKind, Warp};
 use crate::error::{Error, Result};
-use crate::sequence::{Alphabet, Constraint};
+use crate::sequence::{Alphabet, Constraint, Sequence};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of the transformer denoiser.
@@ -31,8 +31,11 @@ pub struct PriorConfig {
     pub alphabet: String,
     /// Its letters in token order.
     pub letters: String,
-    /// Sequence length, L.
+    /// Number of positions, L: the length of sequences, or of the longest where the letters end in padding.
     pub length: usize,
+    /// Length of the shortest sequence, where the letters end in padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortest: Option<usize>,
     /// Kind of embedding table.
     pub embedding: Embedding,
     /// Embedding width, D.
@@ -79,8 +82,10 @@ impl PriorConfig {
             alphabet: alphabet.name().to_owned(),
             letters: String::from_utf8_lossy(alphabet.letters()).into_owned(),
             length,
+            shortest: None,
             embedding: Embedding::Learned,
-            embedding_dim: if alphabet.len() <= 4 { 4 } else { 16 },
+            // five points are as far apart in four dimensions as four are in three
+            embedding_dim: if alphabet.plain().len() <= 4 { 4 } else { 16 },
             schedule,
             decode_log_snr: DECODE_LOG_SNR,
             denoiser: DenoiserConfig::default(),
@@ -100,8 +105,71 @@ impl PriorConfig {
     /// # Errors
     /// When the letters are not accepted.
     pub fn alphabet(&self) -> Result<Alphabet> {
-        let named = Alphabet::named(&self.alphabet).ok().filter(|known| known.letters() == self.letters.as_bytes());
-        named.map_or_else(|| Alphabet::custom(&self.alphabet, &self.letters), Ok)
+        Alphabet::stored(&self.alphabet, &self.letters)
+    }
+
+    /// The default shape for sequences of some letters: padded up to the longest, or to `length` where that is more, where they
+    /// differ in length or are to.
+    ///
+    /// ```
+    /// use seqtilt::diffusion::PriorConfig;
+    /// use seqtilt::sequence::{Alphabet, Sequence};
+    /// let dna = Alphabet::dna();
+    /// let words = ["ACG", "AC"].map(|text| Sequence::parse(text, &dna));
+    /// let words: Vec<Sequence> = words.into_iter().collect::<Result<_, _>>()?;
+    /// let shape = PriorConfig::of_sequences(&dna, &words, None)?;
+    /// assert_eq!((&*shape.letters, shape.length, shape.shortest), ("ACGT_", 3, Some(2)));
+    /// assert_eq!(PriorConfig::of_sequences(&dna, &words[..1], None)?, PriorConfig::new(&dna, 3));
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there are no sequences, one is longer than `length`, or the alphabet has no room for padding.
+    pub fn of_sequences(alphabet: &Alphabet, sequences: &[Sequence], length: Option<usize>) -> Result<Self> {
+        let lengths = || sequences.iter().map(Sequence::len);
+        let Some((least, most)) = lengths().min().zip(lengths().max()) else {
+            return Err(Error::data("no sequences; at least one is needed"));
+        };
+        let longest = length.unwrap_or(most);
+        if longest < most {
+            return Err(Error::usage(format!("`length` is {longest}; the longest sequence has {most} letters")));
+        }
+        if least == longest {
+            return Ok(Self::new(alphabet, longest));
+        }
+        Ok(Self { shortest: Some(least), ..Self::new(&alphabet.padded()?, longest) })
+    }
+
+    /// Whether sequences differ in length.
+    #[must_use]
+    pub fn is_padded(&self) -> bool {
+        self.alphabet().is_ok_and(|alphabet| alphabet.padding().is_some())
+    }
+
+    /// The least and the greatest length of its sequences.
+    #[must_use]
+    pub fn lengths(&self) -> (usize, usize) {
+        (if self.is_padded() { self.shortest.unwrap_or(1) } else { self.length }, self.length)
+    }
+
+    /// Whether a sequence has a length that this prior writes.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn check_length(&self, sequence: &Sequence) -> Result<()> {
+        let (least, most) = self.lengths();
+        if (least..=most).contains(&sequence.len()) {
+            return Ok(());
+        }
+        let wanted = if least < most { format!("{least} to {most}") } else { most.to_string() };
+        Err(Error::data(format!("a sequence has {} letters where the prior takes {wanted}", sequence.len())))
+    }
+
+    /// The rules that decoded sequences keep: those of its constraint, and that none is shorter than the shortest.
+    #[must_use]
+    pub fn rules(&self) -> Constraint {
+        let constraint = self.constraint.clone();
+        Constraint { min_length: constraint.min_length.max(self.shortest), ..constraint }
     }
 
     /// Log signal-to-noise ratios at the noise end and at the decode.
@@ -133,6 +201,11 @@ impl PriorConfig {
             if value < first || value > last {
                 return Err(Error::usage(format!("`{name}` is {value}; {first} to {last} is accepted")));
             }
+        }
+        if let Some(shortest) = self.shortest.filter(|least| !self.is_padded() || !(1..=self.length).contains(least)) {
+            let message =
+                format!("`shortest` is {shortest}; 1 to {} is accepted, with padding as the last letter", self.length);
+            return Err(Error::usage(message));
         }
         if d.layers == 0 && !self.sites && self.embedding != Embedding::Simplex {
             let message =

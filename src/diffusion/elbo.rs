@@ -12,7 +12,7 @@ use candle_core::{D, DType, Tensor};
 pub struct Elbo {
     /// One bound per sequence, in nats (negative; larger is more natural).
     pub per_sequence: Vec<f64>,
-    /// Mean of −bound / L over the sequences: nats per token.
+    /// Mean of −bound / L over the sequences, L their own lengths: nats per token.
     pub nats_per_token: f64,
     /// Standard error of that mean: over sequences and noise draws together.
     pub standard_error: f64,
@@ -39,9 +39,6 @@ pub struct Elbo {
 pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, pool: &Pool) -> Result<Elbo> {
     let config = prior.config();
     let (length, dim) = (config.length, config.embedding_dim);
-    if let Some(odd) = sequences.iter().find(|x| x.len() != length) {
-        return Err(crate::Error::data(format!("a sequence has length {}; the prior takes {length}", odd.len())));
-    }
     let (first, last) = config.range();
     let (from, to) = (config.warp.cumulative(first), config.warp.cumulative(last));
     let most = shard_rows(length);
@@ -49,7 +46,7 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
         let rows: Vec<&Sequence> = sequences[shard * most..].iter().take(most).collect();
         let b = rows.len();
         let mut rng = seed.index(shard as u64).rng();
-        let ids = Codec::ids(&rows, prior.alphabet(), prior.device())?;
+        let ids = Codec::ids(&rows, prior.alphabet(), length, prior.device())?;
         let clean = prior.codec().embed(&ids, b)?;
         let dtype = clean.dtype();
         let mut noisy = |log_snrs: &[f64]| -> Result<Tensor> {
@@ -101,7 +98,8 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
     })?;
     let per_sequence: Vec<f64> = shards.into_iter().flatten().collect();
     let n = per_sequence.len().max(1) as f64;
-    let per_token: Vec<f64> = per_sequence.iter().map(|bound| -bound / length as f64).collect();
+    let per_token: Vec<f64> =
+        per_sequence.iter().zip(sequences).map(|(bound, sequence)| -bound / sequence.len() as f64).collect();
     let mean = per_token.iter().sum::<f64>() / n;
     let variance = per_token.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     Ok(Elbo { per_sequence, nats_per_token: mean, standard_error: (variance / n).sqrt() })

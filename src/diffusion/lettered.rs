@@ -51,7 +51,7 @@ impl Lettered for DiffusionChain {
         }
         let words = Decode::Hard.read(&logits, self.prior(), &mut Seed::root(0).rng())?;
         let words: Vec<&Sequence> = words.iter().collect();
-        let ids = Codec::ids(&words, self.prior().alphabet(), x.device())?;
+        let ids = Codec::ids(&words, self.prior().alphabet(), self.prior().config().length, x.device())?;
         Ok(ids.reshape((words.len(), self.prior().config().length))?)
     }
 

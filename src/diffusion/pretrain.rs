@@ -72,13 +72,7 @@ impl<'a> Pretraining<'a> {
         if data.is_empty() {
             return Err(Error::data("no sequences to train on; at least one is needed"));
         }
-        if let Some(odd) = data.iter().find(|x| x.len() != shape.length) {
-            return Err(Error::data(format!(
-                "a sequence has {} letters where the prior takes {}; all must have one length",
-                odd.len(),
-                shape.length
-            )));
-        }
+        data.iter().try_for_each(|x| shape.check_length(x))?;
         let params = Params::trainable(seed.child("weights"), DType::F32, device);
         let alphabet = Prior::new(&shape, &params)?.alphabet().clone();
         let (lr, weight_decay) = (config.learning_rate, config.weight_decay);
@@ -87,7 +81,7 @@ impl<'a> Pretraining<'a> {
         if shape.sites {
             let other = |x: &Sequence| x.reverse_complement(&alphabet).filter(|_| config.reverse_complement);
             let shown: Vec<Sequence> = data.iter().cloned().chain(data.iter().filter_map(other)).collect();
-            sites::fill(&sites, &shown, shape.length, alphabet.len())?;
+            sites::fill(&sites, &shown, shape.length, &alphabet)?;
         }
         let learner =
             Learner::new(params, settings, config.ema, config.steps)?.with_share(&format!("denoiser.{SITES}"), 0.0);
@@ -157,7 +151,7 @@ impl<'a> Pretraining<'a> {
         let Drawn { sequences, log_snrs, noise: epsilon } = drawn;
         let (rows, length, dim) = (sequences.len(), self.shape.length, self.shape.embedding_dim);
         let refs: Vec<&Sequence> = sequences.iter().collect();
-        let ids = Codec::ids(&refs, prior.alphabet(), &self.device)?;
+        let ids = Codec::ids(&refs, prior.alphabet(), length, &self.device)?;
         let (mut signal, mut noise) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         for log_snr in &log_snrs {
             let scales = Scales::at_log_snr(*log_snr);

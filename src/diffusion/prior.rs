@@ -68,8 +68,8 @@ impl Prior {
     ) -> Result<Self> {
         let (alphabet, device) = (config.alphabet()?, params.device().clone());
         let mut imposed = None;
-        if !config.constraint.is_empty() {
-            let rules = Imposed::new(&config.constraint, &alphabet, config.length)?;
+        if !config.constraint.is_empty() || alphabet.padding().is_some() {
+            let rules = Imposed::new(&config.rules(), &alphabet, config.length)?;
             if rules.masks() {
                 let (shape, kind) = ((config.length, alphabet.len()), (params.dtype(), &device));
                 denoiser = Box::new(Masked::new(denoiser, &rules, shape, kind)?);
@@ -91,7 +91,7 @@ impl Prior {
         &self.alphabet
     }
 
-    /// The rules that its decoded sequences keep, if there are any.
+    /// The rules that its decoded sequences keep, if there are any: those of its constraint, and that padding ends a sequence.
     #[must_use]
     pub fn imposed(&self) -> Option<&Imposed> {
         self.imposed.as_ref()

@@ -4,7 +4,7 @@ use super::{Denoiser, Prior, PriorConfig, Transformer};
 use crate::error::{Error, Result};
 use crate::nn::{Init, Params, Tensors};
 use crate::random::Seed;
-use crate::sequence::Sequence;
+use crate::sequence::{Alphabet, Sequence};
 use candle_core::{D, DType, Device, Tensor};
 
 /// Where the table lies among a denoiser's parameters.
@@ -98,8 +98,9 @@ impl Denoiser for Sites {
 ///
 /// # Errors
 /// When the table has not been asked for, or has another shape.
-pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, letters: usize) -> Result<()> {
-    let counted = Tensor::from_vec(log_frequencies(data, length, letters), (length, letters), &Device::Cpu)?;
+pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, alphabet: &Alphabet) -> Result<()> {
+    let shape = (length, alphabet.len());
+    let counted = Tensor::from_vec(log_frequencies(data, length, alphabet), shape, &Device::Cpu)?;
     for (_, table) in params.vars() {
         table.set(&counted.to_dtype(table.dtype())?.to_device(table.device())?)?;
     }
@@ -128,21 +129,19 @@ pub fn site_weights(shape: &PriorConfig, data: &[Sequence]) -> Result<Tensors> {
     if shape.denoiser.layers != 0 || !shape.sites {
         return Err(Error::usage("a prior of sites alone has `sites` and no `denoiser.layers`"));
     }
-    if let Some(odd) = data.iter().find(|x| x.len() != shape.length) {
-        let message = format!("a sequence has {} letters where the prior takes {}", odd.len(), shape.length);
-        return Err(Error::data(message));
-    }
+    data.iter().try_for_each(|x| shape.check_length(x))?;
     let params = Params::trainable(Seed::root(0), DType::F32, &Device::Cpu);
-    let letters = Prior::new(shape, &params)?.alphabet().len();
-    fill(&params.child("denoiser").child(SITES), data, shape.length, letters)?;
+    let alphabet = Prior::new(shape, &params)?.alphabet().clone();
+    fill(&params.child("denoiser").child(SITES), data, shape.length, &alphabet)?;
     params.snapshot()
 }
 
-fn log_frequencies(data: &[Sequence], length: usize, letters: usize) -> Vec<f64> {
+fn log_frequencies(data: &[Sequence], length: usize, alphabet: &Alphabet) -> Vec<f64> {
+    let letters = alphabet.len();
     let mut counts = vec![SMOOTHING; length * letters];
     for sequence in data {
-        for (site, id) in sequence.ids().iter().enumerate() {
-            counts[site * letters + usize::from(*id)] += 1.0;
+        for (site, id) in sequence.padded(alphabet, length).into_iter().enumerate() {
+            counts[site * letters + usize::from(id)] += 1.0;
         }
     }
     let total = data.len() as f64 + SMOOTHING * letters as f64;
@@ -154,7 +153,6 @@ mod tests {
     use super::*;
     use crate::diffusion::{DenoiserConfig, PretrainConfig, Pretraining, PriorConfig, SampleConfig, elbo, sample};
     use crate::nn::{Pool, Training as _};
-    use crate::sequence::Alphabet;
 
     /// Three letters out of four sites that differ: 90 %, 70 % and one letter only.
     fn library() -> Vec<Sequence> {
@@ -176,7 +174,7 @@ mod tests {
         let (data, pool) = (library(), Pool::new(2).unwrap());
         let config = PretrainConfig { steps: 50, batch: 16, ema: 0.5, reverse_complement: false, ..Default::default() };
         let mut run = Pretraining::new(shape(), config, &data, Seed::root(3), &pool, &Device::Cpu).unwrap();
-        let log_f = log_frequencies(&data, 3, 4);
+        let log_f = log_frequencies(&data, 3, &Alphabet::dna());
         let exact = |x: &Sequence| (0..3).map(|i| log_f[i * 4 + usize::from(x.ids()[i])]).sum::<f64>();
         let bound = elbo(&run.prior().unwrap(), &data, 16, Seed::root(1), &pool).unwrap();
         let gaps: Vec<f64> = data.iter().zip(&bound.per_sequence).map(|(x, bound)| bound - exact(x)).collect();

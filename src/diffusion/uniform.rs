@@ -69,7 +69,7 @@ impl PriorConfig {
     /// Whether its letters are independent and uniform.
     #[must_use]
     pub fn is_uniform(&self) -> bool {
-        self.denoiser.layers == 0 && !self.sites && self.constraint.is_empty()
+        self.denoiser.layers == 0 && !self.sites && self.constraint.is_empty() && !self.is_padded()
     }
 }
 

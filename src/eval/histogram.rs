@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct Histogram {
     letters: usize,
     length: usize,
+    padded: bool,
     counts: Vec<u64>,
     total: u64,
 }
@@ -67,12 +68,24 @@ impl Histogram {
         let cells = u32::try_from(length).ok().and_then(|l| letters.checked_pow(l));
         match cells {
             Some(cells) if cells > 0 && cells <= 1 << 28 => {
-                Ok(Self { letters, length, counts: vec![0; cells], total: 0 })
+                Ok(Self { letters, length, padded: false, counts: vec![0; cells], total: 0 })
             }
             _ => Err(Error::usage(format!(
                 "{letters}^{length} sequences cannot be enumerated; at most 2^28 are accepted"
             ))),
         }
+    }
+
+    /// The same histogram with the last letter as padding, which ends sequences shorter than `length`.
+    #[must_use]
+    pub fn with_padding(self, padded: bool) -> Self {
+        Self { padded, ..self }
+    }
+
+    /// The same cells without counts.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self { counts: vec![0; self.counts.len()], total: 0, ..*self }
     }
 
     /// A histogram with these counts.
@@ -93,13 +106,16 @@ impl Histogram {
     /// # Errors
     /// When its length or a letter does not fit.
     pub fn cell(&self, sequence: &Sequence) -> Result<usize> {
-        if sequence.len() != self.length {
+        let missing = self.length.checked_sub(sequence.len()).filter(|missing| self.padded || *missing == 0);
+        let Some(missing) = missing else {
             return Err(Error::data(format!("sequence of length {}; {} is accepted", sequence.len(), self.length)));
-        }
-        sequence.ids().iter().try_fold(0, |cell, id| match usize::from(*id) {
-            id if id < self.letters => Ok(cell * self.letters + id),
-            id => Err(Error::data(format!("token id {id} is not below {}", self.letters))),
-        })
+        };
+        let letters = self.letters - usize::from(self.padded);
+        let cell = sequence.ids().iter().try_fold(0, |cell, id| match usize::from(*id) {
+            id if id < letters => Ok(cell * self.letters + id),
+            id => Err(Error::data(format!("token id {id} is not below {letters}"))),
+        })?;
+        Ok((0..missing).fold(cell, |cell, _| cell * self.letters + letters))
     }
 
     /// Counts one sequence.
@@ -279,6 +295,18 @@ fn ln_factorial(n: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn padded_sequences_have_cells_of_their_own() {
+        let padded = crate::sequence::Alphabet::dna().padded().unwrap();
+        let mut cells = Histogram::new(5, 3).unwrap().with_padding(true);
+        let words: Vec<Sequence> = (1..=3).flat_map(|length| Sequence::all(&padded, length)).collect();
+        words.iter().for_each(|x| cells.add(x).unwrap());
+        assert_eq!((cells.total(), cells.counts().iter().filter(|count| **count == 1).count()), (84, 84));
+        // A__, 0·25 + 4·5 + 4
+        assert_eq!(cells.cell(&words[0]).unwrap(), 24);
+        assert!(cells.emptied().with_padding(false).cell(&words[0]).is_err());
+    }
     use crate::random::Seed;
 
     fn drawn(law: &[f64], n: usize, label: &str) -> Histogram {

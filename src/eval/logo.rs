@@ -1,7 +1,7 @@
 //! Letter frequencies and information content by position.
 
 use crate::error::{Error, Result};
-use crate::sequence::Sequence;
+use crate::sequence::{Alphabet, Sequence};
 use serde::{Deserialize, Serialize};
 
 /// What a sequence logo shows: per position the letter frequencies and the information in bits.
@@ -40,23 +40,36 @@ impl Profile {
         let Some(first) = set.first() else {
             return Err(Error::data("no sequences to count; at least one is needed"));
         };
-        let mut counts = vec![vec![0_u64; letters]; first.len()];
-        for sequence in set {
-            if sequence.len() != first.len() {
-                return Err(Error::data(format!(
-                    "sequences of length {} and {}; a logo needs one length",
-                    first.len(),
-                    sequence.len()
-                )));
-            }
-            for (site, id) in counts.iter_mut().zip(sequence.ids()) {
+        if let Some(odd) = set.iter().find(|sequence| sequence.len() != first.len()) {
+            let message = format!("sequences of length {} and {}; a logo needs one length", first.len(), odd.len());
+            return Err(Error::data(message));
+        }
+        Self::counted(set.iter().map(Sequence::ids), first.len(), letters)
+    }
+
+    /// The profile of sequences up to `length` letters, with [padding](Alphabet::padded) as one more letter where the alphabet has it.
+    ///
+    /// # Errors
+    /// When the set is empty or a letter does not fit.
+    pub fn padded(set: &[Sequence], alphabet: &Alphabet, length: usize) -> Result<Self> {
+        if set.is_empty() {
+            return Self::new(set, alphabet.len());
+        }
+        let rows: Vec<Vec<u8>> = set.iter().map(|sequence| sequence.padded(alphabet, length)).collect();
+        Self::counted(rows.iter().map(Vec::as_slice), length, alphabet.len())
+    }
+
+    fn counted<'a>(rows: impl ExactSizeIterator<Item = &'a [u8]>, length: usize, letters: usize) -> Result<Self> {
+        let n = rows.len();
+        let mut counts = vec![vec![0_u64; letters]; length];
+        for row in rows {
+            for (site, id) in counts.iter_mut().zip(row) {
                 match site.get_mut(usize::from(*id)) {
                     Some(count) => *count += 1,
                     None => return Err(Error::data(format!("token id {id} is not below {letters}"))),
                 }
             }
         }
-        let n = set.len();
         let frequencies: Vec<Vec<f64>> =
             counts.iter().map(|site| site.iter().map(|c| *c as f64 / n as f64).collect()).collect();
         let correction = (letters as f64 - 1.0) / (2.0 * n as f64 * std::f64::consts::LN_2);

@@ -7,8 +7,13 @@ use std::collections::HashMap;
 
 /// A model that can price a sequence, in nats.
 pub trait CountModel {
+    /// −log probability of token ids, in nats.
+    fn nats_of(&self, ids: &[u8]) -> f64;
+
     /// −log probability of a sequence, in nats.
-    fn nats(&self, sequence: &Sequence) -> f64;
+    fn nats(&self, sequence: &Sequence) -> f64 {
+        self.nats_of(sequence.ids())
+    }
 
     /// Mean price per letter over a held-out set; `None` when it is empty.
     fn nats_per_token(&self, held_out: &[Sequence]) -> Option<f64> {
@@ -34,6 +39,14 @@ impl SiteModel {
     /// # Errors
     /// When the set is empty, lengths differ, a letter does not fit, or `smoothing` is not positive.
     pub fn fit(set: &[Sequence], letters: usize, smoothing: f64) -> Result<Self> {
+        Self::fit_ids(&set.iter().map(Sequence::ids).collect::<Vec<_>>(), letters, smoothing)
+    }
+
+    /// As [`fit`](Self::fit), of token ids: with padding as one of the letters, for instance.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_ids(set: &[&[u8]], letters: usize, smoothing: f64) -> Result<Self> {
         check(set, letters, smoothing)?;
         let length = set[0].len();
         if let Some(other) = set.iter().find(|s| s.len() != length) {
@@ -44,7 +57,7 @@ impl SiteModel {
         }
         let mut counts = Array2::from_elem((length, letters), smoothing);
         for sequence in set {
-            for (site, id) in sequence.ids().iter().enumerate() {
+            for (site, id) in sequence.iter().enumerate() {
                 counts[(site, usize::from(*id))] += 1.0;
             }
         }
@@ -55,13 +68,13 @@ impl SiteModel {
 
 impl CountModel for SiteModel {
     /// Infinite for a sequence of another length or with a letter outside the alphabet.
-    fn nats(&self, sequence: &Sequence) -> f64 {
-        if sequence.len() != self.nats.nrows() {
+    fn nats_of(&self, ids: &[u8]) -> f64 {
+        if ids.len() != self.nats.nrows() {
             return f64::INFINITY;
         }
         let price =
             |(site, id): (usize, &u8)| self.nats.get((site, usize::from(*id))).copied().unwrap_or(f64::INFINITY);
-        sequence.ids().iter().enumerate().map(price).sum()
+        ids.iter().enumerate().map(price).sum()
     }
 }
 
@@ -87,6 +100,14 @@ impl NgramModel {
     /// # Errors
     /// When the set is empty, `order` is 0, a letter does not fit, or `smoothing` is not positive.
     pub fn fit(set: &[Sequence], letters: usize, order: usize, smoothing: f64) -> Result<Self> {
+        Self::fit_ids(&set.iter().map(Sequence::ids).collect::<Vec<_>>(), letters, order, smoothing)
+    }
+
+    /// As [`fit`](Self::fit), of token ids: with a letter that ends sequences, for instance.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_ids(set: &[&[u8]], letters: usize, order: usize, smoothing: f64) -> Result<Self> {
         check(set, letters, smoothing)?;
         if order == 0 {
             return Err(Error::usage("order 0; an n-gram model has order 1 or more"));
@@ -94,8 +115,8 @@ impl NgramModel {
         let mut model = Self { order, letters, smoothing, counts: HashMap::new() };
         for sequence in set {
             for i in 0..sequence.len() {
-                let key = model.context(sequence.ids(), i);
-                model.counts.entry(key).or_insert_with(|| vec![0.0; letters])[usize::from(sequence.ids()[i])] += 1.0;
+                let key = model.context(sequence, i);
+                model.counts.entry(key).or_insert_with(|| vec![0.0; letters])[usize::from(sequence[i])] += 1.0;
             }
         }
         Ok(model)
@@ -109,8 +130,7 @@ impl NgramModel {
 
 impl CountModel for NgramModel {
     /// Infinite with a letter outside the alphabet.
-    fn nats(&self, sequence: &Sequence) -> f64 {
-        let ids = sequence.ids();
+    fn nats_of(&self, ids: &[u8]) -> f64 {
         (0..ids.len())
             .map(|i| {
                 let letter = usize::from(ids[i]);
@@ -127,14 +147,14 @@ impl CountModel for NgramModel {
     }
 }
 
-fn check(set: &[Sequence], letters: usize, smoothing: f64) -> Result<()> {
+fn check(set: &[&[u8]], letters: usize, smoothing: f64) -> Result<()> {
     if set.is_empty() {
         return Err(Error::data("no sequences to count; at least one is needed"));
     }
     if !(smoothing > 0.0 && smoothing.is_finite()) {
         return Err(Error::usage(format!("smoothing is {smoothing}; a positive number is accepted")));
     }
-    match set.iter().flat_map(Sequence::ids).find(|id| usize::from(**id) >= letters) {
+    match set.iter().copied().flatten().find(|id| usize::from(**id) >= letters) {
         Some(id) => Err(Error::data(format!("token id {id} is not below {letters}"))),
         None => Ok(()),
     }

@@ -4,7 +4,7 @@ use crate::diffusion::{Chain as _, Decode, DiffusionChain, Memory};
 use crate::error::{Error, Result};
 use crate::nn::{read, softmax};
 use crate::random::Seed;
-use crate::reward::{Reward, Score, one_hot};
+use crate::reward::{Domain, Reward, Score};
 use crate::sequence::Sequence;
 use candle_core::Tensor;
 
@@ -97,7 +97,8 @@ impl<'a> SequenceTerminal<'a> {
 impl Valued for SequenceTerminal<'_> {
     fn values(&self, x: &Tensor) -> Result<Vec<f64>> {
         let prior = self.chain.prior();
-        let vertices = one_hot(&decoded(self.chain, x)?, prior.alphabet().len(), prior.device())?;
+        let domain = Domain { alphabet: prior.alphabet().clone(), length: prior.config().length };
+        let vertices = domain.one_hot(&decoded(self.chain, x)?, prior.device())?;
         Ok(read(&[&self.reward.reward(&vertices)?])?.remove(0))
     }
 }

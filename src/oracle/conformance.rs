@@ -68,7 +68,11 @@ pub fn conformance(oracle: &mut dyn Oracle, reward: Option<&dyn Reward>, probes:
             for length in lengths {
                 let of: Vec<&(Sequence, f64)> = known.iter().filter(|(word, _)| word.len() == length).collect();
                 let words: Vec<Sequence> = of.iter().map(|(word, _)| word.clone()).collect();
-                let rewards = reward.reward(&one_hot(&words, info.alphabet.len(), &Device::Cpu)?)?.to_vec1::<f32>()?;
+                let vertices = match reward.reads() {
+                    Some(domain) => domain.one_hot(&words, &Device::Cpu)?,
+                    None => one_hot(&words, info.alphabet.len(), &Device::Cpu)?,
+                };
+                let rewards = reward.reward(&vertices)?.to_vec1::<f32>()?;
                 let gaps = rewards.iter().zip(of).map(|(reward, (_, value))| (f64::from(*reward) - value).abs());
                 worst = gaps.fold(worst, f64::max);
             }

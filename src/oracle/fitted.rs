@@ -7,8 +7,8 @@ use crate::nn::Pool;
 use crate::random::Seed;
 use crate::registry::unknown;
 use crate::reward::{
-    Acquisition, GaussianProcess, LinearFeatures, LinearUcb, Reward, Standardisation, Surrogate, SurrogateConfig,
-    TrainingSet, Tuned,
+    Acquisition, Domain, GaussianProcess, LinearFeatures, LinearUcb, Reward, Standardisation, Surrogate,
+    SurrogateConfig, TrainingSet, Tuned,
 };
 use crate::sequence::Sequence;
 use crate::store::Sha256;
@@ -132,8 +132,8 @@ impl Fitted {
         let info = OracleInfo {
             name: name.to_owned(),
             fingerprint: format!("sha256:{}", hash.hex()),
-            alphabet: domain.alphabet.clone(),
-            length: (domain.length, domain.length),
+            alphabet: domain.alphabet.plain(),
+            length: domain.lengths(),
             deterministic: true,
             has_gradient: true,
         };
@@ -163,12 +163,14 @@ impl Oracle for Fitted {
         for sequence in batch {
             self.info.check_letters(sequence)?;
         }
-        let length = self.info.length.0;
-        let fitting: Vec<Sequence> = batch.iter().filter(|sequence| sequence.len() == length).cloned().collect();
+        let domain = self.surrogate.domain();
+        let fitting: Vec<Sequence> = batch.iter().filter(|sequence| domain.takes(sequence)).cloned().collect();
         let mut predictions = self.surrogate.predict(&fitting)?.into_iter();
-        let outcome = |sequence: &Sequence| match (sequence.len() == length).then(|| predictions.next()).flatten() {
+        let outcome = |sequence: &Sequence| match domain.takes(sequence).then(|| predictions.next()).flatten() {
             Some(found) => Outcome::Value { mean: found.mean, sd: found.sd.map(|sd| sd * self.spread) },
-            None => Outcome::Infeasible { reason: format!("{} letters; the model reads {length}", sequence.len()) },
+            None => Outcome::Infeasible {
+                reason: format!("{} letters; the model reads {}", sequence.len(), self.info.lengths()),
+            },
         };
         Ok(batch.iter().map(outcome).collect())
     }
@@ -178,6 +180,10 @@ impl Oracle for Fitted {
 impl Reward for Fitted {
     fn name(&self) -> &str {
         &self.info.name
+    }
+
+    fn reads(&self) -> Option<&Domain> {
+        Some(self.surrogate.domain())
     }
 
     fn reward(&self, probs: &Tensor) -> Result<Tensor> {
@@ -197,7 +203,8 @@ fn measured(source: &str, options: &OracleOptions) -> Result<TrainingSet> {
     if pairs.is_empty() {
         records.values()?;
     }
-    TrainingSet::new(records.alphabet.clone(), pairs).map_err(|error| error.at(source))
+    let domain = Domain::of(&records.alphabet, pairs.iter().map(|(sequence, _)| sequence))?;
+    TrainingSet::within(&domain, pairs).map_err(|error| error.at(source))
 }
 
 fn open_process(argument: &str, options: &OracleOptions) -> Result<Fitted> {

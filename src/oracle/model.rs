@@ -22,8 +22,8 @@ impl Model {
         let info = OracleInfo {
             name: crate::reward::Reward::name(&ensemble).to_owned(),
             fingerprint: ensemble.fingerprint().to_owned(),
-            alphabet: domain.alphabet.clone(),
-            length: (domain.length, domain.length),
+            alphabet: domain.alphabet.plain(),
+            length: domain.lengths(),
             deterministic: true,
             has_gradient: true,
         };
@@ -46,12 +46,14 @@ impl Oracle for Model {
         for sequence in batch {
             self.info.check_letters(sequence)?;
         }
-        let length = self.ensemble.domain().length;
-        let fitting: Vec<Sequence> = batch.iter().filter(|sequence| sequence.len() == length).cloned().collect();
+        let domain = self.ensemble.domain();
+        let fitting: Vec<Sequence> = batch.iter().filter(|sequence| domain.takes(sequence)).cloned().collect();
         let mut predictions = self.ensemble.predict(&fitting)?.into_iter();
-        let outcome = |sequence: &Sequence| match (sequence.len() == length).then(|| predictions.next()).flatten() {
+        let outcome = |sequence: &Sequence| match domain.takes(sequence).then(|| predictions.next()).flatten() {
             Some(prediction) => Outcome::Value { mean: prediction.mean, sd: prediction.sd },
-            None => Outcome::Infeasible { reason: format!("{} letters; the model reads {length}", sequence.len()) },
+            None => Outcome::Infeasible {
+                reason: format!("{} letters; the model reads {}", sequence.len(), self.info.lengths()),
+            },
         };
         Ok(batch.iter().map(outcome).collect())
     }

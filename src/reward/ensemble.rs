@@ -1,6 +1,6 @@
 //! Several networks, their mean and how far they disagree.
 
-use super::{Architecture, Domain, Member, Reward, TrainConfig, check_shape, one_hot};
+use super::{Architecture, Domain, Member, Reward, TrainConfig, check_shape};
 use crate::error::{Error, Result};
 use crate::nn::{Params, Placed, Tensors};
 use crate::sequence::{Alphabet, LetterTokenizer, Sequence};
@@ -129,10 +129,7 @@ impl Ensemble {
 
     fn build(name: &str, stored: Stored, weights: Tensors) -> Result<Self> {
         let StoredAlphabet { name: alphabet, letters } = &stored.alphabet;
-        let alphabet = match Alphabet::named(alphabet) {
-            Ok(known) if known.letters() == letters.as_bytes() => known,
-            _ => Alphabet::custom(alphabet, letters)?,
-        };
+        let alphabet = Alphabet::stored(alphabet, letters)?;
         let domain = Domain { alphabet, length: stored.length };
         let members = members_on(&Device::Cpu, &stored.ensemble, &domain, &weights)?;
         if members.is_empty() {
@@ -276,7 +273,7 @@ impl Ensemble {
     pub fn predict(&self, sequences: &[Sequence]) -> Result<Vec<Prediction>> {
         let mut predictions = Vec::with_capacity(sequences.len());
         for batch in sequences.chunks(BATCH) {
-            let probs = one_hot(batch, self.domain.alphabet.len(), &Device::Cpu)?;
+            let probs = self.domain.one_hot(batch, &Device::Cpu)?;
             let each = self.each(&probs)?.to_vec2::<f32>()?;
             predictions.extend((0..batch.len()).map(|column| summary(each.iter().map(|row| f64::from(row[column])))));
         }
@@ -307,6 +304,10 @@ pub(super) fn member_name(index: usize) -> String {
 impl Reward for Ensemble {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn reads(&self) -> Option<&Domain> {
+        Some(&self.domain)
     }
 
     fn reward(&self, probs: &Tensor) -> Result<Tensor> {

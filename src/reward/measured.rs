@@ -52,7 +52,7 @@ impl Measured {
     /// When the sequence has another length, or its value is not finite.
     pub fn push(&mut self, label: Label) -> Result<()> {
         let text = || label.sequence.text(&self.domain.alphabet);
-        if label.sequence.len() != self.domain.length {
+        if !self.domain.takes(&label.sequence) {
             let (got, wanted) = (label.sequence.len(), self.domain.length);
             return Err(Error::data(format!("`{}` has {got} letters; {wanted} are accepted", text())));
         }
@@ -94,7 +94,7 @@ impl Measured {
     /// When fewer than two sequences have values.
     pub fn training_set(&self) -> Result<TrainingSet> {
         let pairs = self.labels.iter().filter_map(|label| Some((label.sequence.clone(), label.value?)));
-        TrainingSet::new(self.domain.alphabet.clone(), pairs)
+        TrainingSet::within(&self.domain, pairs)
     }
 
     /// Distinct sequences with the mean of their values, best first; ties go to the earlier.

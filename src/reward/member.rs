@@ -7,13 +7,14 @@ pub use cnn::{CnnConfig, Pooling};
 pub use residual::ResidualConfig;
 
 use super::relaxed::OtherStrand;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Params;
-use crate::sequence::Alphabet;
+use crate::sequence::{Alphabet, Sequence};
 use candle_core::Tensor;
 use cnn::Cnn;
 use residual::Residual;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a member's network is made of.
 ///
@@ -54,8 +55,50 @@ impl Architecture {
 pub struct Domain {
     /// The letters.
     pub alphabet: Alphabet,
-    /// The number of positions.
+    /// The number of positions: the length of sequences, or of the longest where the alphabet has padding.
     pub length: usize,
+}
+
+impl Domain {
+    /// Where sequences of some letters lie: their length, or up to the longest with padding.
+    ///
+    /// # Errors
+    /// When the alphabet has no room for padding.
+    pub fn of<'a>(alphabet: &Alphabet, sequences: impl IntoIterator<Item = &'a Sequence>) -> Result<Self> {
+        let lengths: BTreeSet<usize> = sequences.into_iter().map(Sequence::len).collect();
+        let alphabet = if lengths.len() > 1 { alphabet.padded()? } else { alphabet.clone() };
+        Ok(Self { alphabet, length: lengths.last().copied().unwrap_or(0) })
+    }
+
+    /// The least and the greatest length of its sequences.
+    #[must_use]
+    pub fn lengths(&self) -> (usize, usize) {
+        (if self.alphabet.padding().is_some() { 1 } else { self.length }, self.length)
+    }
+
+    /// Whether a sequence has a length that it takes.
+    #[must_use]
+    pub fn takes(&self, sequence: &Sequence) -> bool {
+        let (least, most) = self.lengths();
+        (least..=most).contains(&sequence.len())
+    }
+
+    /// Checks length and letters of a sequence.
+    ///
+    /// # Errors
+    /// When it has another length, or a letter of another alphabet.
+    pub fn check(&self, sequence: &Sequence) -> Result<()> {
+        if !self.takes(sequence) {
+            let (least, most) = self.lengths();
+            let wanted = if least < most { format!("{least} to {most}") } else { most.to_string() };
+            return Err(Error::data(format!("{wanted} letters are read, got {}", sequence.len())));
+        }
+        let letters = self.alphabet.plain().len();
+        match sequence.ids().iter().find(|id| usize::from(**id) >= letters) {
+            Some(id) => Err(Error::data(format!("token id {id} is not of alphabet `{}`", self.alphabet.name()))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A network from relaxed sequences to one number each, in units of the standardised target.
@@ -133,7 +176,6 @@ mod tests {
     use crate::nn::gradients;
     use crate::random::Seed;
     use crate::reward::one_hot;
-    use crate::sequence::Sequence;
     use candle_core::{DType, Device};
 
     fn architectures() -> Vec<Architecture> {

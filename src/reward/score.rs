@@ -1,6 +1,6 @@
 //! Values of sequences, without a gradient.
 
-use super::{Reward, one_hot};
+use super::{Domain, Reward, one_hot};
 use crate::error::{Error, Result};
 use crate::nn::read;
 use crate::sequence::Sequence;
@@ -44,6 +44,7 @@ pub trait Score: Send + Sync {
 pub struct Vertices<'a> {
     reward: &'a dyn Reward,
     letters: usize,
+    padded: Option<Domain>,
     device: Device,
 }
 
@@ -51,7 +52,14 @@ impl<'a> Vertices<'a> {
     /// A reward of sequences over so many letters, evaluated on `device`.
     #[must_use]
     pub fn new(reward: &'a dyn Reward, letters: usize, device: &Device) -> Self {
-        Self { reward, letters, device: device.clone() }
+        Self { reward, letters, padded: None, device: device.clone() }
+    }
+
+    /// A reward of the sequences of a domain, padded where its alphabet has padding.
+    #[must_use]
+    pub fn within(reward: &'a dyn Reward, domain: &Domain, device: &Device) -> Self {
+        let padded = domain.alphabet.padding().map(|_| domain.clone());
+        Self { padded, ..Self::new(reward, domain.alphabet.len(), device) }
     }
 }
 
@@ -64,7 +72,10 @@ impl Score for Vertices<'_> {
         if sequences.is_empty() {
             return Ok(Vec::new());
         }
-        let vertices = one_hot(sequences, self.letters, &self.device)?;
+        let vertices = match &self.padded {
+            Some(domain) => domain.one_hot(sequences, &self.device)?,
+            None => one_hot(sequences, self.letters, &self.device)?,
+        };
         let values = read(&[&self.reward.reward(&vertices)?])?.remove(0);
         match values.iter().find(|value| !value.is_finite()) {
             Some(value) => {

@@ -13,7 +13,7 @@ pub use linear::{LinearFeatures, LinearUcb};
 pub use networks::Networks;
 pub use tuned::Tuned;
 
-use super::{Acquisition, Domain, Prediction, Reward, Score, one_hot};
+use super::{Acquisition, Domain, Prediction, Reward, Score};
 use crate::error::{Error, Result};
 use crate::nn::read;
 use crate::random::Seed;
@@ -43,9 +43,8 @@ pub trait Surrogate: Send + Sync {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     fn score(&self, sequences: &[Sequence], acquisition: Acquisition, draw: Seed) -> Result<Vec<f64>> {
-        let letters = self.domain().alphabet.len();
         let batch = |batch: &[Sequence]| -> Result<Vec<f64>> {
-            let vertices = one_hot(batch, letters, &Device::Cpu)?;
+            let vertices = self.domain().one_hot(batch, &Device::Cpu)?;
             Ok(read(&[&self.acquire(&vertices, acquisition, draw)?])?.remove(0))
         };
         Ok(sequences.chunks(BATCH).map(batch).collect::<Result<Vec<_>>>()?.concat())
@@ -93,17 +92,7 @@ impl Score for Acquired<'_> {
 
 /// Checks length and letters of what a surrogate is asked about.
 fn check_sequences(domain: &Domain, sequences: &[Sequence]) -> Result<()> {
-    let Domain { alphabet, length } = domain;
-    for sequence in sequences {
-        if sequence.len() != *length {
-            return Err(Error::data(format!("the surrogate reads {length} letters, got {}", sequence.len())));
-        }
-        if let Some(id) = sequence.ids().iter().find(|id| usize::from(**id) >= alphabet.len()) {
-            let name = alphabet.name();
-            return Err(Error::data(format!("the surrogate reads alphabet `{name}`; token id {id} is not in it")));
-        }
-    }
-    Ok(())
+    sequences.iter().try_for_each(|sequence| domain.check(sequence))
 }
 
 /// The error for an acquisition that a kind of surrogate does not know.

@@ -7,7 +7,7 @@ use crate::random::Seed;
 use crate::sequence::{Alphabet, Records, Sequence};
 use std::collections::BTreeMap;
 
-/// Distinct sequences of one length with one finite value each.
+/// Distinct sequences with one finite value each: of one length, or of several over a [padded](Alphabet::padded) alphabet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSet {
     domain: Domain,
@@ -16,17 +16,29 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// From pairs; the values of a repeated sequence are averaged, the order is that of first occurrence.
+    /// From pairs of one length; the values of a repeated sequence are averaged, the order is that of first occurrence.
     ///
     /// # Errors
     /// When there are fewer than two sequences, their lengths differ, or a value is not finite.
     pub fn new(alphabet: Alphabet, pairs: impl IntoIterator<Item = (Sequence, f64)>) -> Result<Self> {
+        let mut pairs = pairs.into_iter().peekable();
+        let length = pairs.peek().map_or(0, |(sequence, _)| sequence.len());
+        Self::within(&Domain { alphabet, length }, pairs)
+    }
+
+    /// As [`new`](Self::new), from sequences of a domain: shorter ones too where its alphabet has padding.
+    ///
+    /// # Errors
+    /// When there are fewer than two sequences, one does not fit the domain, or a value is not finite.
+    pub fn within(domain: &Domain, pairs: impl IntoIterator<Item = (Sequence, f64)>) -> Result<Self> {
+        let alphabet = &domain.alphabet;
         let mut place: BTreeMap<Sequence, usize> = BTreeMap::new();
         let (mut sequences, mut sums): (Vec<Sequence>, Vec<(f64, u32)>) = (Vec::new(), Vec::new());
         for (sequence, value) in pairs {
             if !value.is_finite() {
-                return Err(Error::data(format!("value {value} of `{}` is not finite", sequence.text(&alphabet))));
+                return Err(Error::data(format!("value {value} of `{}` is not finite", sequence.text(alphabet))));
             }
+            domain.check(&sequence)?;
             let index = *place.entry(sequence.clone()).or_insert(sums.len());
             if index == sums.len() {
                 sequences.push(sequence);
@@ -35,29 +47,22 @@ impl TrainingSet {
             sums[index].0 += value;
             sums[index].1 += 1;
         }
-        let length = sequences.first().map_or(0, Sequence::len);
-        if let Some(other) = sequences.iter().find(|sequence| sequence.len() != length) {
-            return Err(Error::data(format!(
-                "a reward reads sequences of one length; got {length} and {} letters",
-                other.len()
-            ))
-            .hint("keep the rows of one length; aligned sequences may use a gap letter"));
-        }
         if sequences.len() < 2 {
             return Err(Error::data(format!("{} distinct sequences; a reward needs 2 or more", sequences.len())));
         }
         let values = sums.into_iter().map(|(sum, count)| sum / f64::from(count)).collect();
-        Ok(Self { domain: Domain { alphabet, length }, sequences, values })
+        Ok(Self { domain: domain.clone(), sequences, values })
     }
 
-    /// From the records of a file.
+    /// From the records of a file; where they differ in length, over the padded alphabet.
     ///
     /// # Errors
     /// When a record has no value, and as [`new`](Self::new).
     pub fn from_records(records: &Records) -> Result<Self> {
         let values = records.values()?;
         let pairs = records.rows.iter().map(|row| row.sequence.clone()).zip(values);
-        Self::new(records.alphabet.clone(), pairs).map_err(|error| match &records.report.file {
+        let domain = Domain::of(&records.alphabet, records.rows.iter().map(|row| &row.sequence))?;
+        Self::within(&domain, pairs).map_err(|error| match &records.report.file {
             Some(file) => error.at(file.clone()),
             None => error,
         })
@@ -167,7 +172,7 @@ impl TrainingSet {
     /// When fewer than two molecules are left.
     pub fn molecules(&self) -> Result<Self> {
         let strands = self.sequences.iter().map(|sequence| self.canonical(sequence));
-        Self::new(self.domain.alphabet.clone(), strands.zip(self.values.iter().copied()))
+        Self::within(&self.domain, strands.zip(self.values.iter().copied()))
     }
 
     fn canonical(&self, sequence: &Sequence) -> Sequence {
@@ -179,7 +184,7 @@ impl TrainingSet {
 
     fn select(&self, keep: impl Fn(usize) -> bool) -> Result<Self> {
         let kept = (0..self.len()).filter(|index| keep(*index));
-        Self::new(self.domain.alphabet.clone(), kept.map(|index| (self.sequences[index].clone(), self.values[index])))
+        Self::within(&self.domain, kept.map(|index| (self.sequences[index].clone(), self.values[index])))
     }
 }
 
@@ -239,6 +244,11 @@ mod tests {
         assert_eq!((molecules.len(), molecules.values()), (2, &[1.5, 4.0][..]), "CC and GG are one molecule");
         let error = set.at_most(1.0).unwrap_err();
         assert_eq!(error.hint_text(), Some("the values run from 1.5 to 5; the limit was 1"));
-        assert!(TrainingSet::new(dna.clone(), [(word("A"), 1.0), (word("CC"), 3.0)]).is_err());
+        let two = [(word("A"), 1.0), (word("CC"), 3.0), (word("G"), 2.0)];
+        assert!(TrainingSet::new(dna.clone(), two.clone()).is_err());
+        let domain = Domain::of(&dna, two.iter().map(|(sequence, _)| sequence)).unwrap();
+        assert_eq!((domain.alphabet.len(), domain.length, domain.alphabet.plain()), (5, 2, dna));
+        let set = TrainingSet::within(&domain, two).unwrap();
+        assert_eq!(set.at_most(2.0).unwrap().domain(), &domain, "a part has the domain of the whole");
     }
 }

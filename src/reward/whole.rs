@@ -56,7 +56,7 @@ impl Reward for Whole<'_> {
         };
         let sequences = values.chunks_exact(length * letters).map(|row| {
             let ids = row.chunks_exact(letters).map(letter).collect::<Result<Vec<u8>>>()?;
-            Sequence::from_ids(ids, self.alphabet)
+            Sequence::unpadded(&ids, self.alphabet)
         });
         let scores = self.score.scores(&sequences.collect::<Result<Vec<_>>>()?)?;
         Ok(Tensor::from_vec(scores, rows, &Device::Cpu)?.to_dtype(probs.dtype())?.to_device(probs.device())?)

@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
+/// What stands for the letters that a shorter sequence does not have, where models write it down.
+pub(super) const PADDING: u8 = b'_';
+
 /// An ordered set of letters; letter number `i` is token id `i`.
 ///
 /// Cheap to clone. Letters are upper-case ASCII; an alphabet of the user's own may have digits, `*` and `-` too.
@@ -22,6 +25,7 @@ pub struct Alphabet(Arc<Letters>);
 struct Letters {
     name: String,
     letters: Vec<u8>,
+    padded: bool,
     ids: Vec<Option<u8>>,
 }
 
@@ -99,12 +103,68 @@ impl Alphabet {
         }
     }
 
+    /// The alphabet of this name with these letters, as models store it: a last `_` is [padding](Self::padded).
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn stored(name: &str, letters: &str) -> Result<Self> {
+        if let Some(plain) = letters.strip_suffix(char::from(PADDING)) {
+            return Self::stored(name, plain)?.padded();
+        }
+        let named = Self::named(name).ok().filter(|known| known.letters() == letters.as_bytes());
+        named.map_or_else(|| Self::custom(name, letters), Ok)
+    }
+
+    /// The same letters and one more at the end, which stands for no letter: what models of several lengths write after a sequence
+    /// up to the longest. It keeps its name, and with it complements and codes.
+    ///
+    /// Padding is one of the V letters of tensors and never one of a [`Sequence`](super::Sequence): it cannot be written, matches no
+    /// motif, has no complement, and does not count as a letter anywhere.
+    ///
+    /// ```
+    /// use seqtilt::sequence::{Alphabet, Sequence};
+    /// let padded = Alphabet::dna().padded()?;
+    /// assert_eq!((padded.len(), padded.padding(), padded.name()), (5, Some(4), "dna"));
+    /// assert_eq!(Sequence::parse("GA", &padded)?.padded(&padded, 4), [2, 0, 4, 4]);
+    /// assert!(Sequence::parse("GA_", &padded).is_err());
+    /// assert_eq!(padded.plain(), Alphabet::dna());
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there are 64 letters already.
+    pub fn padded(&self) -> Result<Self> {
+        if self.0.padded {
+            return Ok(self.clone());
+        }
+        if self.len() == 64 {
+            let name = self.name();
+            return Err(Error::usage(format!(
+                "alphabet `{name}` has 64 letters, and no room for padding; 63 are accepted"
+            )));
+        }
+        let letters = [self.letters(), &[PADDING]].concat();
+        Ok(Self(Arc::new(Letters { name: self.0.name.clone(), letters, padded: true, ids: self.0.ids.clone() })))
+    }
+
+    /// The alphabet without its padding: the letters of sequences.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        if self.0.padded { Self::known(&self.0.name, &self.letters()[..self.len() - 1]) } else { self.clone() }
+    }
+
+    /// The token id of padding, the last one, where there is any.
+    #[must_use]
+    pub fn padding(&self) -> Option<u8> {
+        self.0.padded.then(|| (self.len() - 1) as u8)
+    }
+
     fn known(name: &str, letters: &[u8]) -> Self {
         let mut ids = vec![None; 256];
         for (id, letter) in (0_u8..).zip(letters) {
             ids[usize::from(*letter)] = Some(id);
         }
-        Self(Arc::new(Letters { name: name.to_owned(), letters: letters.to_vec(), ids }))
+        Self(Arc::new(Letters { name: name.to_owned(), letters: letters.to_vec(), padded: false, ids }))
     }
 
     /// Its name.
@@ -113,20 +173,20 @@ impl Alphabet {
         &self.0.name
     }
 
-    /// The letters in token order.
+    /// The letters in token order, padding at the end.
     #[must_use]
     pub fn letters(&self) -> &[u8] {
         &self.0.letters
     }
 
-    /// The number of letters, V.
+    /// The number of letters, V, with padding.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "an alphabet has at least two letters")]
     pub fn len(&self) -> usize {
         self.0.letters.len()
     }
 
-    /// The token id of a letter.
+    /// The token id of a letter; none of padding, which cannot be written.
     #[must_use]
     pub fn id(&self, letter: u8) -> Option<u8> {
         self.0.ids[usize::from(letter)]
@@ -145,7 +205,7 @@ impl Alphabet {
     #[must_use]
     pub fn complement(&self, id: u8) -> Option<u8> {
         match self.name() {
-            "dna" | "rna" => Some(3 - id),
+            "dna" | "rna" => 3_u8.checked_sub(id),
             _ => None,
         }
     }

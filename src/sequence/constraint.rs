@@ -35,7 +35,12 @@ use std::collections::BTreeMap;
 /// one-strand = false           # motifs of DNA and RNA are forbidden on both strands unless this is true
 /// gc = [0.4, 0.6]              # share of G and C, both ends included
 /// max-homopolymer = 4          # longest run of one letter
+/// min-length = 20              # fewest and most letters, where designs differ in length
+/// max-length = 30
 /// ```
+///
+/// Where designs differ in length, positions are counted from the first letter: a position that is fixed or has allowed letters is
+/// there, letters beyond or short of the wild type's end are substitutions, and shares are those of the letters that there are.
 ///
 /// [`Imposed`] makes a sampler keep them; [`violations`](Self::violations) looks at a finished sequence without it.
 ///
@@ -87,6 +92,12 @@ pub struct Constraint {
     /// Longest run of one letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_homopolymer: Option<usize>,
+    /// Fewest letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_length: Option<usize>,
+    /// Most letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
 }
 
 /// The rules of a [`Constraint`] for sequences of one length.
@@ -94,15 +105,34 @@ pub(super) struct Compiled {
     length: usize,
     letters: usize,
     numbering: Numbering,
-    wild_type: Option<Sequence>,
+    /// Token ids, padded.
+    wild_type: Option<Vec<u8>>,
     /// Letters of every position, a bit each.
     allowed: Vec<u64>,
     patterns: Vec<Pattern>,
     /// Fewest and most substitutions.
     mutations: [usize; 2],
-    /// Letters that are G or C, and how many of them at least and at most.
-    gc: Option<(u64, [usize; 2])>,
+    /// Letters that are G or C, and their least and greatest share.
+    gc: Option<(u64, Share)>,
+    /// Fewest and most letters.
+    lengths: [usize; 2],
 }
+
+/// A share of letters, both ends included.
+#[derive(Clone, Copy)]
+pub(super) struct Share([f64; 2]);
+
+impl Share {
+    /// How many of `letters` that is, at least and at most.
+    fn of(self, letters: usize) -> [usize; 2] {
+        // shares that are meant to be whole numbers of letters are not lost to rounding
+        let (Self([least, most]), slack, letters) = (self, 1e-9, letters as f64);
+        [(least * letters - slack).ceil().max(0.0) as usize, (most * letters + slack).floor() as usize]
+    }
+}
+
+/// Letters of a design at most.
+const LONGEST: usize = 4096;
 
 impl Constraint {
     /// Reads a TOML table.
@@ -135,7 +165,14 @@ impl Constraint {
     /// Whether a rule ties letters of several positions together; others only take letters away from positions.
     #[must_use]
     pub fn is_joint(&self) -> bool {
-        let masks = Self { fixed: Vec::new(), mutable: Vec::new(), allowed: BTreeMap::new(), ..self.clone() };
+        let masks = Self {
+            fixed: Vec::new(),
+            mutable: Vec::new(),
+            allowed: BTreeMap::new(),
+            min_length: None,
+            max_length: None,
+            ..self.clone()
+        };
         !masks.is_empty()
     }
 
@@ -146,15 +183,23 @@ impl Constraint {
     /// # Errors
     /// When a rule does not fit the alphabet or the length.
     pub fn violations(&self, sequence: &Sequence, alphabet: &Alphabet) -> Result<Vec<Violation>> {
-        Ok(violation::find(&self.compile(alphabet, sequence.len())?, sequence, alphabet))
+        // where designs differ in length, positions beyond the end of this one may be spoken of
+        let length = alphabet.padding().map_or(sequence.len(), |_| LONGEST.max(sequence.len()));
+        Ok(violation::find(&self.compile(alphabet, length)?, sequence, alphabet))
     }
 
     pub(super) fn compile(&self, alphabet: &Alphabet, length: usize) -> Result<Compiled> {
         let wild_type = self.wild_type(alphabet, length)?;
         let numbering = Numbering { first: self.first_position.unwrap_or(1) };
         let spans = |rule: &'static str, texts: &[String]| Spans::parse(rule, texts, numbering, length);
-        let every = if alphabet.len() == 64 { u64::MAX } else { (1 << alphabet.len()) - 1 };
-        let mut allowed = vec![every; length];
+        let every = pattern::every(alphabet);
+        let lengths = self.lengths(alphabet, length)?;
+        let end = alphabet.padding().map_or(0, |id| 1 << id);
+        let letters = |index: usize| {
+            let letter = if index < lengths[1] { every } else { 0 };
+            if index < lengths[0] { letter } else { letter | end }
+        };
+        let mut allowed: Vec<u64> = (0..length).map(letters).collect();
         let origin = |rule: &str| {
             wild_type.as_ref().ok_or_else(|| {
                 Error::usage(format!("`{rule}` needs a wild type")).hint("give `wild-type` with its letters")
@@ -176,7 +221,7 @@ impl Constraint {
         if kept.contains(&true) {
             let origin = origin(if self.fixed.is_empty() { "mutable" } else { "fixed" })?;
             for (index, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
-                allowed[index] &= 1 << origin.ids()[index];
+                allowed[index] &= 1 << origin[index];
             }
         }
         let mutations = [self.min_mutations.unwrap_or(0), self.max_mutations.unwrap_or(length).min(length)];
@@ -198,18 +243,37 @@ impl Constraint {
             allowed,
             patterns: self.patterns(alphabet, length)?,
             mutations,
-            gc: self.share(alphabet, length)?,
+            gc: self.share(alphabet)?,
+            lengths,
         })
     }
 
-    fn wild_type(&self, alphabet: &Alphabet, length: usize) -> Result<Option<Sequence>> {
+    /// Fewest and most letters.
+    fn lengths(&self, alphabet: &Alphabet, length: usize) -> Result<[usize; 2]> {
+        let fewest = if alphabet.padding().is_some() { 1 } else { length };
+        let (least, most) = (self.min_length.unwrap_or(fewest), self.max_length.unwrap_or(length));
+        for (key, value) in [("min-length", least), ("max-length", most)] {
+            // a design is looked at under rules for longer ones too
+            if !(fewest..=LONGEST.max(length)).contains(&value) || value > length && length < LONGEST {
+                let letters = if fewest < length { format!("{fewest} to {length}") } else { format!("{length}") };
+                return Err(Error::usage(format!("`{key}` is {value}; designs have {letters} letters")));
+            }
+        }
+        if least > most {
+            return Err(Error::usage(format!("`min-length` is {least} and `max-length` {most}")));
+        }
+        Ok([least, most.min(length)])
+    }
+
+    fn wild_type(&self, alphabet: &Alphabet, length: usize) -> Result<Option<Vec<u8>>> {
         let Some(text) = &self.wild_type else { return Ok(None) };
         let wild_type = Sequence::parse(text, alphabet)?;
-        if wild_type.len() != length {
+        let fits = wild_type.len() == length || alphabet.padding().is_some() && wild_type.len() < length;
+        if !fits {
             let got = wild_type.len();
             return Err(Error::usage(format!("`wild-type` has {got} letters where designs have {length}")));
         }
-        Ok(Some(wild_type))
+        Ok(Some(wild_type.padded(alphabet, length)))
     }
 
     /// Forbidden motifs, sites of enzymes and runs, on the strands that they are forbidden on.
@@ -235,15 +299,16 @@ impl Constraint {
             if most == 0 {
                 return Err(Error::usage("`max-homopolymer` is 0; at least 1 is accepted"));
             }
-            let runs = if most < length { 0..alphabet.len() } else { 0..0 };
+            let runs = if most < length { 0..alphabet.plain().len() } else { 0..0 };
             patterns.extend(runs.map(|id| Pattern::run(id as u8, most + 1, alphabet)));
         }
+        patterns.extend(alphabet.padding().map(|id| Pattern::resumed(id, alphabet)));
         // what is longer than a design cannot be in it
         patterns.retain(|pattern| pattern.sets.len() <= length);
         Ok(patterns)
     }
 
-    fn share(&self, alphabet: &Alphabet, length: usize) -> Result<Option<(u64, [usize; 2])>> {
+    fn share(&self, alphabet: &Alphabet) -> Result<Option<(u64, Share)>> {
         let Some([least, most]) = self.gc else { return Ok(None) };
         if !(0.0..=1.0).contains(&least) || !(least..=1.0).contains(&most) {
             return Err(Error::usage(format!("`gc` is [{least}, {most}]; two shares in order, 0 to 1, are accepted")));
@@ -251,10 +316,7 @@ impl Constraint {
         let (Some(g), Some(c), Some(_)) = (alphabet.id(b'G'), alphabet.id(b'C'), alphabet.complement(0)) else {
             return Err(Error::usage(format!("`gc` is for DNA and RNA, not for alphabet `{}`", alphabet.name())));
         };
-        // shares that are meant to be whole numbers of letters are not lost to rounding
-        let (slack, letters) = (1e-9, length as f64);
-        let ends = [(least * letters - slack).ceil().max(0.0) as usize, (most * letters + slack).floor() as usize];
-        Ok(Some((1 << g | 1 << c, ends)))
+        Ok(Some((1 << g | 1 << c, Share([least, most]))))
     }
 }
 

@@ -120,6 +120,13 @@ impl Records {
         self.rows.iter().all(|row| row.sequence.len() == first).then_some(first)
     }
 
+    /// The least and the greatest length; nothing where there are no records.
+    #[must_use]
+    pub fn lengths(&self) -> Option<(usize, usize)> {
+        let lengths = || self.rows.iter().map(|row| row.sequence.len());
+        lengths().min().zip(lengths().max())
+    }
+
     /// The sequences in order.
     #[must_use]
     pub fn sequences(&self) -> Vec<Sequence> {

@@ -1,5 +1,6 @@
 //! Letters to ids and back as a Hugging Face tokenizer, so that a model folder is readable by other tools.
 
+use super::alphabet::PADDING;
 use super::{Alphabet, Sequence};
 use crate::error::{Error, Result};
 use tokenizers::decoders::fuse::Fuse;
@@ -59,7 +60,9 @@ impl LetterTokenizer {
             }
             letters.push_str(token);
         }
-        let alphabet = Alphabet::of_letters(&letters)
+        let plain = letters.strip_suffix(char::from(PADDING));
+        let alphabet = Alphabet::of_letters(plain.unwrap_or(&letters))
+            .and_then(|alphabet| if plain.is_some() { alphabet.padded() } else { Ok(alphabet) })
             .map_err(|error| Error::integrity(error.message()).hint("the tokenizer was not made by seqtilt"))?;
         Ok(Self { alphabet, inner })
     }
@@ -74,7 +77,8 @@ impl LetterTokenizer {
         Ok(text.into_bytes())
     }
 
-    /// The alphabet; one with the letters of a built-in alphabet has its name, another is called `custom`.
+    /// The alphabet; one with the letters of a built-in alphabet has its name, another is called `custom`; padding is the
+    /// last token, `_`.
     #[must_use]
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
@@ -124,11 +128,17 @@ mod tests {
     #[test]
     fn ids_are_the_alphabets_for_every_letter() {
         let custom = Alphabet::custom("ab", "BA*-").unwrap();
-        for alphabet in [Alphabet::dna(), Alphabet::rna(), Alphabet::protein(), custom] {
+        let padded = Alphabet::protein().padded().unwrap();
+        for alphabet in [Alphabet::dna(), Alphabet::rna(), Alphabet::protein(), custom, padded] {
             let tokenizer = LetterTokenizer::new(&alphabet).unwrap();
-            let letters = String::from_utf8(alphabet.letters().to_vec()).unwrap();
+            let letters = String::from_utf8(alphabet.plain().letters().to_vec()).unwrap();
             let word = tokenizer.encode(&letters).unwrap();
-            assert_eq!(word.ids(), (0..alphabet.len() as u8).collect::<Vec<_>>());
+            assert_eq!(word.ids(), (0..alphabet.plain().len() as u8).collect::<Vec<_>>());
+            assert_eq!(
+                LetterTokenizer::from_json(&tokenizer.to_json().unwrap()).unwrap().alphabet().len(),
+                alphabet.len()
+            );
+            assert!(tokenizer.encode("_").is_err());
             assert_eq!(tokenizer.decode(&word).unwrap(), letters);
         }
     }

@@ -31,7 +31,7 @@ impl Sequence {
         let mut ids = Vec::with_capacity(text.len());
         for (index, letter) in text.bytes().enumerate() {
             let Some(id) = alphabet.id(letter.to_ascii_uppercase()) else {
-                let letters = String::from_utf8_lossy(alphabet.letters()).into_owned();
+                let letters = String::from_utf8_lossy(alphabet.plain().letters()).into_owned();
                 return Err(Error::data(format!(
                     "letter `{}` at position {} is not in alphabet `{}`, which accepts `{letters}`",
                     char::from(letter).escape_default(),
@@ -47,14 +47,31 @@ impl Sequence {
     /// From token ids.
     ///
     /// # Errors
-    /// When there are none or one is not below the alphabet's length.
+    /// When there are none or one is not that of a letter: padding is none.
     pub fn from_ids(ids: impl Into<Box<[u8]>>, alphabet: &Alphabet) -> Result<Self> {
         let ids = ids.into();
-        match ids.iter().find(|id| usize::from(**id) >= alphabet.len()) {
-            Some(id) => Err(Error::data(format!("token id {id} is not below {}", alphabet.len()))),
+        let letters = alphabet.len() - usize::from(alphabet.padding().is_some());
+        match ids.iter().find(|id| usize::from(**id) >= letters) {
+            Some(id) => Err(Error::data(format!("token id {id} is not below {letters}"))),
             None if ids.is_empty() => Err(Error::data("empty sequence; at least one letter is needed")),
             None => Ok(Self(ids)),
         }
+    }
+
+    /// From token ids with padding at the end, which is left out.
+    ///
+    /// # Errors
+    /// As [`from_ids`](Self::from_ids), also where padding is followed by a letter.
+    pub fn unpadded(ids: &[u8], alphabet: &Alphabet) -> Result<Self> {
+        let end = ids.iter().rposition(|id| Some(*id) != alphabet.padding()).map_or(0, |last| last + 1);
+        Self::from_ids(&ids[..end], alphabet)
+    }
+
+    /// The token ids and as much padding as is missing to `length`; the ids alone for an alphabet without.
+    #[must_use]
+    pub fn padded(&self, alphabet: &Alphabet, length: usize) -> Vec<u8> {
+        let missing = alphabet.padding().map_or(0, |_| length.saturating_sub(self.len()));
+        self.0.iter().copied().chain(std::iter::repeat_n(alphabet.padding().unwrap_or_default(), missing)).collect()
     }
 
     /// All sequences of a length in their order, the first position most significant.
@@ -67,7 +84,7 @@ impl Sequence {
     /// # Ok::<(), seqtilt::Error>(())
     /// ```
     pub fn all(alphabet: &Alphabet, length: usize) -> impl Iterator<Item = Self> + use<> {
-        let letters = alphabet.len();
+        let letters = alphabet.len() - usize::from(alphabet.padding().is_some());
         let count =
             u32::try_from(length).ok().filter(|length| *length > 0).and_then(|length| letters.checked_pow(length));
         (0..count.unwrap_or(0)).map(move |mut number| {

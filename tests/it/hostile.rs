@@ -76,7 +76,7 @@ fn bad_files() {
             ),
             ("pretrain ids.csv --out x", 3, &["ids.csv:3:1: id `a` was used on line 2 already", "hint: "]),
             ("pretrain missing.csv --out x", 3, &["cannot read `missing.csv`", "hint: check the path"]),
-            ("pretrain lengths.csv --out x", 3, &["sequences have 6 and 5 letters", "hint: align or trim"]),
+            ("optimize --oracle model:tfbind8-fit --start lengths.csv --out x", 3, &["sequences have 6 and 5 letters"]),
             (
                 "pretrain t.csv --dim 4096 --layers 64 --out x",
                 6,
@@ -89,7 +89,7 @@ fn bad_files() {
             ),
             ("pretrain t.csv --out x --value-below -9", 3, &["no sequences are left", "hint: check --value-below"]),
             ("design no-values.csv --out x", 3, &["no-values.csv", "value"]),
-            ("design lengths.csv --out x", 3, &["sequences have 6 and 5 letters"]),
+            ("design lengths.csv --out x", 3, &["the table has 3 measured sequences; at least 20 are needed"]),
             ("design three.csv --out x", 3, &["the table has 3 measured sequences; at least 20 are needed", "hint: "]),
             ("evaluate t.csv --reference protein.csv", 3, &["`t.csv` is dna and the reference protein", "hint: "]),
         ],

@@ -12,6 +12,7 @@ mod distil;
 mod energy;
 mod hostile;
 mod initial_law;
+mod lengths;
 mod methods;
 mod models_verify;
 mod optimize;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::eval::Estimate;
 use crate::eval::certificate::Certificate;
 use crate::eval::exact::{Frontier, Tilt};
-use crate::eval::histogram::{Histogram, SampledKl, TotalVariation};
+use crate::eval::histogram::{SampledKl, TotalVariation};
 use serde::{Deserialize, Serialize};
 
 /// A tuned sampler against the exact tilt of the base chain's law.
@@ -62,7 +62,7 @@ impl Exact {
             Some(stand_in) => Tilt::of(&base, &law.reward, alpha, stand_in.kind.get())?,
         };
         let mean_reward = Estimate::of(ends.iter().map(|(_, reward)| *reward)).value;
-        let mut counts = Histogram::new(law.letters, law.length)?;
+        let mut counts = law.counts.emptied();
         for (sequence, _) in ends {
             counts.add(sequence)?;
         }

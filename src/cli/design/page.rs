@@ -8,12 +8,13 @@ use super::table::id;
 use crate::cli::data::advice::model_line;
 use crate::cli::finetune::{Outcome, frontier_plot, progress_plots, provenance};
 use crate::error::Result;
+use crate::eval::Metric;
 use crate::eval::logo::Profile;
 use crate::eval::report::{
     Axis, Cell, Column, Dot, Facts, Funnel, HistogramPlot, Logo, Logos, Report, Scatter, ScatterGroup, Stage, Table,
     Topic,
 };
-use crate::sequence::{Sequence, hamming};
+use crate::sequence::Sequence;
 use crate::store::RunInfo;
 
 /// Pairs of designs whose distances are drawn, at most.
@@ -45,8 +46,8 @@ pub(super) fn report(
     report.section(Topic::Frontier, "").add(frontier_plot(outcome)).add(certificate(outcome));
     trust(&mut report, parts, picked, summary);
     hacking(&mut report, picked);
-    diversity(&mut report, picked);
-    novelty(&mut report, picked);
+    diversity(&mut report, picked, parts.metric());
+    novelty(&mut report, picked, parts.metric());
     logos(&mut report, parts, picked)?;
     report.section(Topic::Funnel, "").add(funnel(plan, picked));
     report.section(Topic::Sequences, "").add(table(parts, picked));
@@ -156,30 +157,38 @@ fn hacking(report: &mut Report, picked: &Picked) {
     });
 }
 
-fn diversity(report: &mut Report, picked: &Picked) {
+/// What a distance is called.
+fn distance(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Hamming => "Hamming distance",
+        Metric::Edit => "edit distance",
+    }
+}
+
+fn diversity(report: &mut Report, picked: &Picked, metric: Metric) {
     let pairs = |set: &[Sequence]| -> Vec<usize> {
         let step = (set.len() * set.len().saturating_sub(1) / 2 / PAIRS).max(1);
         let all = (0..set.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-        all.step_by(step).filter_map(|(i, j)| hamming(&set[i], &set[j])).collect()
+        all.step_by(step).map(|(i, j)| metric.distance(&set[i], &set[j])).collect()
     };
     let designs: Vec<Sequence> = picked.rows.iter().map(|row| row.sequence.clone()).collect();
     let (prior, tuned, kept) =
         (pairs(&picked.prior_samples), pairs(&picked.samples[..picked.samples.len().min(1000)]), pairs(&designs));
     report.section(Topic::Diversity, "").add(HistogramPlot::whole(
         "Letters between two sequences",
-        Axis::new("Hamming distance"),
+        Axis::new(distance(metric)),
         &[("prior", &prior), ("tuned sampler", &tuned), ("designs", &kept)],
     ));
 }
 
-fn novelty(report: &mut Report, picked: &Picked) {
+fn novelty(report: &mut Report, picked: &Picked, metric: Metric) {
     let distances: Vec<usize> = picked.rows.iter().filter_map(|row| row.nearest.as_ref().map(|near| near.1)).collect();
     if distances.is_empty() {
         return;
     }
     report.section(Topic::Novelty, "").add(HistogramPlot::whole(
         "Letters to the nearest sequence of the table",
-        Axis::new("Hamming distance"),
+        Axis::new(distance(metric)),
         &[("designs", &distances)],
     ));
 }
@@ -194,10 +203,13 @@ fn logos(report: &mut Report, parts: &Parts, picked: &Picked) -> Result<()> {
         ("tuned sampler", &picked.samples),
         ("designs", &designs),
     ];
-    let mut logos = Vec::new();
+    let (mut logos, length) = (Vec::new(), parts.prior.config().length);
     for (name, set) in sets {
         if !set.is_empty() {
-            logos.push(Logo { name: format!("{name} ({})", set.len()), profile: Profile::new(set, alphabet.len())? });
+            logos.push(Logo {
+                name: format!("{name} ({})", set.len()),
+                profile: Profile::padded(set, alphabet, length)?,
+            });
         }
     }
     report.section(Topic::Logos, "").add(Logos {

@@ -14,7 +14,7 @@ use crate::eval::novelty::nearest;
 use crate::eval::select::diverse;
 use crate::nn::Pool;
 use crate::oracle::Oracle;
-use crate::sequence::{Alphabet, Sequence, hamming};
+use crate::sequence::{Alphabet, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -74,6 +74,7 @@ impl Picked {
         context: &Context,
     ) -> Result<Self> {
         let pool = context.pool()?;
+        let metric = parts.metric();
         let seed = context.seed().child("design");
         let sampler = Sampler::open(tuned, &context.device()?)?;
         context.note(format!("drawing {} sequences from the tuned sampler", plan.samples));
@@ -89,7 +90,7 @@ impl Picked {
         let known: Vec<Sequence> = parts.known.keys().cloned().collect();
         let new = fresh.len();
         let candidates = match plan.trust {
-            Some(limit) => near(fresh, &known, limit, &pool)?,
+            Some(limit) => near(fresh, &known, (limit, metric), &pool)?,
             None => fresh,
         };
         let predicted = parts.scorer.evaluate(&candidates)?;
@@ -106,7 +107,7 @@ impl Picked {
         let score: Vec<f64> = rated.iter().map(|r| r.mean - plan.caution * r.sd.unwrap_or(0.0)).collect();
         let sequences: Vec<Sequence> = rated.iter().map(|r| r.sequence.clone()).collect();
         let count = plan.count.min(sequences.len());
-        let selection = diverse(&sequences, &score, count, plan.min_distance, Metric::Hamming)?;
+        let selection = diverse(&sequences, &score, count, plan.min_distance, metric)?;
         let chosen: Vec<Sequence> = selection.chosen.iter().map(|i| sequences[*i].clone()).collect();
         verify(&parts.prior.config().constraint, &chosen, parts.prior.alphabet())?;
         let truth = match parts.truth.as_mut() {
@@ -114,14 +115,14 @@ impl Picked {
             None => vec![None; chosen.len()],
         };
         let naturalness = elbo(&parts.prior, &chosen, DRAWS, seed.child("naturalness"), &pool)?.per_sequence;
-        let apart = least_to_others(&chosen, Metric::Hamming);
-        let cluster = clusters(&chosen, Metric::Hamming, CLUSTER);
+        let apart = least_to_others(&chosen, metric);
+        let cluster = clusters(&chosen, metric, CLUSTER);
         let certificate = &outcome.verdict.certificate;
         let rows = (0..chosen.len())
             .map(|i| {
                 let rated = &rated[selection.chosen[i]];
                 let (times_drawn, log_ratio) = drawn.get(&rated.sequence).copied().unwrap_or((1, 0.0));
-                let near = nearest(&rated.sequence, &known, Metric::Hamming).and_then(|near| {
+                let near = nearest(&rated.sequence, &known, metric).and_then(|near| {
                     let (id, value) = parts.known.get(&known[near.index])?;
                     Some((id.clone(), near.distance, *value))
                 });
@@ -162,9 +163,14 @@ impl Picked {
 }
 
 /// Those that are at most `limit` letters from one of `known`.
-fn near(sequences: Vec<Sequence>, known: &[Sequence], limit: usize, pool: &Pool) -> Result<Vec<Sequence>> {
+fn near(
+    sequences: Vec<Sequence>,
+    known: &[Sequence],
+    (limit, metric): (usize, Metric),
+    pool: &Pool,
+) -> Result<Vec<Sequence>> {
     let is_near = pool.map(sequences.len(), |index| {
-        Ok(known.iter().any(|other| hamming(&sequences[index], other).is_some_and(|distance| distance <= limit)))
+        Ok(known.iter().any(|other| metric.within(&sequences[index], other, limit).is_some()))
     })?;
     Ok(sequences.into_iter().zip(is_near).filter(|(_, near)| *near).map(|(sequence, _)| sequence).collect())
 }

@@ -8,6 +8,7 @@ use crate::cli::finetune::{Job, Outcome, fits};
 use crate::cli::pretrain;
 use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
+use crate::eval::Metric;
 use crate::nn::Pool;
 use crate::oracle::{Oracle, OracleName, OracleOptions, Trial};
 use crate::random::Seed;
@@ -123,6 +124,11 @@ impl Parts {
         })
     }
 
+    /// What distances are counted in: letters that differ, or edits where sequences differ in length.
+    pub(super) fn metric(&self) -> Metric {
+        if self.prior.config().is_padded() { Metric::Edit } else { Metric::Hamming }
+    }
+
     /// What differs from the wild type; nothing without one, and for sequences of another length.
     pub(super) fn mutations(&self, sequence: &Sequence) -> Option<Vec<Mutation>> {
         let (from, first) = self.origin.as_ref()?;
@@ -159,15 +165,16 @@ impl Parts {
 /// small or has no values.
 pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOptions, context: &Context) -> Result<()> {
     let table = match records {
-        Some(records) => Some(PriorConfig::new(&records.alphabet, pretrain::one_length(&records.sequences())?)),
+        Some(records) => Some(PriorConfig::of_sequences(&records.alphabet, &records.sequences(), None)?),
         None => None,
     };
     let rules = plan.rules(records)?;
     let prior = match (&plan.prior, &table) {
         (Some(name), _) => open_constrained(name, &rules, &context.device()?)?.0.config().clone(),
         (None, Some(shape)) => {
-            Imposed::new(&rules, &shape.alphabet()?, shape.length)?;
-            shape.clone()
+            let shape = PriorConfig { constraint: rules.clone(), ..shape.clone() };
+            Imposed::new(&shape.rules(), &shape.alphabet()?, shape.length)?;
+            shape
         }
         (None, None) => return Err(Error::usage("`design` needs a table or `--prior`")),
     };

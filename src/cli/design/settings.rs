@@ -6,8 +6,9 @@ use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
+use crate::eval::Metric;
 use crate::reward::Standardisation;
-use crate::sequence::{Constraint, Numbering, Records, Sequence, hamming, variants_of};
+use crate::sequence::{Constraint, Numbering, Records, Sequence, variants_of};
 use crate::store::embedded::MODELS;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -199,7 +200,9 @@ impl Plan {
 /// The distance that nine of ten distinct sequences are from their nearest other one, by at most [`REACH`] of them.
 fn reach(sequences: &[Sequence]) -> usize {
     let step = sequences.len().div_ceil(REACH).max(1);
-    let nearest = |x: &Sequence| sequences.iter().filter(|y| *y != x).filter_map(|y| hamming(x, y)).min();
+    let one_length = sequences.iter().all(|x| x.len() == sequences[0].len());
+    let metric = if one_length { Metric::Hamming } else { Metric::Edit };
+    let nearest = |x: &Sequence| sequences.iter().filter(|y| *y != x).map(|y| metric.distance(x, y)).min();
     let mut all: Vec<usize> = sequences.iter().step_by(step).filter_map(nearest).collect();
     all.sort_unstable();
     all.get((all.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(0)

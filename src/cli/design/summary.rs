@@ -8,10 +8,10 @@ use crate::cli::certify::Certified;
 use crate::cli::finetune::Outcome;
 use crate::cli::printer::columns;
 use crate::error::{Error, Result};
+use crate::eval::Estimate;
 use crate::eval::diversity::{cluster_count, mean_pairwise};
 use crate::eval::quantile::quantile;
 use crate::eval::rank::{rmse, spearman};
-use crate::eval::{Estimate, Metric};
 use crate::oracle::Trial;
 use crate::reward::HeldOut;
 use crate::sequence::{Sequence, format_mutations};
@@ -115,8 +115,8 @@ impl Summary {
             min_distance: picked.kept_distance,
             predicted_mean: (!predicted.is_empty()).then(|| Estimate::mean(&predicted).value),
             predicted_best: predicted.iter().copied().reduce(f64::max),
-            mean_pairwise_distance: mean_pairwise(&sequences, Metric::Hamming),
-            clusters: cluster_count(&sequences, Metric::Hamming, 2),
+            mean_pairwise_distance: mean_pairwise(&sequences, parts.metric()),
+            clusters: cluster_count(&sequences, parts.metric(), 2),
             by_judge: against(&parts.judge_name, &predicted, &judged),
             by_measurement: against(plan.truth.as_deref().unwrap_or("measured"), &predicted, &measured),
             held_out: parts.held_out.clone(),

@@ -184,7 +184,9 @@ impl Job<'_> {
             || objective.values_states()
             || self.plan.initial.is_some();
         let lacks = !source.has_soft_value() || config.control.start == ControlStart::Tilt && source.words().is_none();
-        let wanted = exact && lacks && enumerable(letters, length);
+        // a table of all rows of letters has rows that are no sequences where there is padding
+        let padded = self.prior.alphabet().padding().is_some();
+        let wanted = exact && lacks && enumerable(letters, length) && !padded;
         let table = wanted
             .then(|| match turned {
                 Some(stand_in) => stand_in.surrogate.tabulate(letters, length, &pool),

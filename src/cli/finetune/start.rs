@@ -75,7 +75,8 @@ impl Finished<'_> {
     /// # Errors
     /// When a tensor operation fails.
     pub(super) fn start(&self) -> Result<Option<StartReport>> {
-        let joint = self.parts.chain.prior().config().constraint.is_joint();
+        let config = self.parts.chain.prior().config();
+        let joint = config.constraint.is_joint() || config.is_padded();
         let closed = self.soft && !joint && self.parts.chain.eta() >= 1.0;
         let cost = self.cost(closed)?;
         let report = StartReport { cost, fitted: cost.is_some() && !closed, learned: self.learned()? };

@@ -82,7 +82,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
 /// What identifies the data after filtering.
 fn fingerprint(kept: &TrainingSet) -> Result<String> {
     let pairs = kept.sequences().iter().cloned().zip(kept.values().iter().copied());
-    Ok(Table::new("training data", kept.domain().alphabet.clone(), pairs)?.info().fingerprint.clone())
+    Ok(Table::new("training data", kept.domain().alphabet.plain(), pairs)?.info().fingerprint.clone())
 }
 
 /// What the ensemble says about sequences that it has not seen.

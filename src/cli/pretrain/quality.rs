@@ -58,6 +58,35 @@ pub(super) struct Quality {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     changes: Option<Changes>,
     pub(super) spectra: Vec<SpectrumFigures>,
+    /// Lengths of samples against those of held-out sequences, where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lengths: Option<Lengths>,
+}
+
+/// How lengths of two sets compare.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Lengths {
+    samples_mean: f64,
+    held_out_mean: f64,
+    /// Total variation between the two distributions of lengths.
+    total_variation: f64,
+}
+
+impl Lengths {
+    fn between(samples: &[Sequence], held: &[Sequence], longest: usize) -> Option<Self> {
+        let shares = |set: &[Sequence]| {
+            let mut shares = vec![0.0; longest + 1];
+            set.iter().for_each(|x| shares[x.len().min(longest)] += 1.0 / set.len() as f64);
+            shares
+        };
+        if samples.is_empty() || held.is_empty() {
+            return None;
+        }
+        let (p, q) = (shares(samples), shares(held));
+        let mean = |shares: &[f64]| shares.iter().enumerate().map(|(length, share)| length as f64 * share).sum();
+        let total_variation = 0.5 * p.iter().zip(&q).map(|(p, q)| (p - q).abs()).sum::<f64>();
+        Some(Self { samples_mean: mean(&p), held_out_mean: mean(&q), total_variation })
+    }
 }
 
 impl Quality {
@@ -69,17 +98,17 @@ impl Quality {
         seed: Seed,
         pool: &Pool,
     ) -> Result<Self> {
-        let letters = prior.alphabet().len();
         let drawn = sample(prior, &SampleConfig::default(), most(prior.config().length), seed.child("sample"), pool)?;
         let scored = scored(held);
         let bound = bound(prior, held, seed, pool)?;
-        let site = SiteModel::fit(train, letters, 0.5)?;
-        let trigram = NgramModel::fit(train, letters, 3, 0.5)?;
         let known: HashSet<&Sequence> = train.iter().collect();
         let unique: HashSet<&Sequence> = drawn.iter().collect();
-        let both_strands = if other_strand { both_strands(prior.alphabet(), train, scored)? } else { None };
+        let both_strands = if other_strand { both_strands(prior, train, scored)? } else { None };
         let novel = drawn.iter().filter(|x| !known.contains(x)).count();
-        let near = Novelty::new(&drawn[..drawn.len().min(512)], train, Metric::Hamming);
+        let padded = prior.alphabet().padding().is_some();
+        let (metric, count) = if padded { (Metric::Edit, 128) } else { (Metric::Hamming, 512) };
+        let near = Novelty::new(&drawn[..drawn.len().min(count)], train, metric);
+        let counted = count_models(prior, train, scored)?;
         let spectra = (1..=3)
             .filter(|_| !scored.is_empty())
             .map(|k| {
@@ -96,16 +125,17 @@ impl Quality {
             held_out_sequences: held.len(),
             elbo_nats_per_token: bound.as_ref().map(|b| b.nats_per_token),
             elbo_standard_error: bound.as_ref().map(|b| b.standard_error),
-            site_nats_per_token: site.nats_per_token(scored),
-            trigram_nats_per_token: trigram.nats_per_token(scored),
+            site_nats_per_token: counted.map(|[site, _]| site),
+            trigram_nats_per_token: counted.map(|[_, trigram]| trigram),
             both_strands,
-            uniform_nats_per_token: (letters as f64).ln(),
+            uniform_nats_per_token: uniform(prior, scored),
             samples: drawn.len(),
             unique_share: unique.len() as f64 / drawn.len() as f64,
             novel_share: novel as f64 / drawn.len() as f64,
             mean_distance_to_train: near.map_or(f64::NAN, |near| near.mean),
             changes: variants_of(train, prior.alphabet()).and_then(|origin| Changes::between(&drawn, held, &origin)),
             spectra,
+            lengths: padded.then(|| Lengths::between(&drawn, scored, prior.config().length)).flatten(),
         })
     }
 
@@ -124,7 +154,7 @@ impl Quality {
     }
 
     pub(super) fn card(&self, origin: &str, info: &RunInfo, shape: &PriorConfig, training: &PretrainConfig) -> String {
-        let mut card = format!("# A diffusion prior over {} letters of {}\n\n", shape.length, shape.alphabet);
+        let mut card = format!("# A diffusion prior over {} letters of {}\n\n", lengths(shape), shape.alphabet);
         let _ = writeln!(card, "Trained on {origin} by `seqtilt pretrain`, seed {}.\n", info.seed);
         let _ = writeln!(card, "```text\n{}\n```\n", crate::cli::printer::command_line());
         for (what, version) in &info.versions {
@@ -145,6 +175,14 @@ impl Quality {
     }
 }
 
+/// The lengths of a prior's sequences.
+fn lengths(shape: &PriorConfig) -> String {
+    match shape.lengths() {
+        (least, most) if least < most => format!("{least} to {most}"),
+        (_, most) => most.to_string(),
+    }
+}
+
 /// The held-out sequences that figures are measured on.
 fn scored(held: &[Sequence]) -> &[Sequence] {
     &held[..held.len().min(held.first().map_or(0, |x| most(x.len())))]
@@ -162,16 +200,44 @@ pub(super) fn bound(prior: &Prior, held: &[Sequence], seed: Seed, pool: &Pool) -
 }
 
 /// Site frequencies and 3-grams of both strands, in nats per token; `None` where the data have both.
-fn both_strands(alphabet: &Alphabet, train: &[Sequence], scored: &[Sequence]) -> Result<Option<[f64; 2]>> {
+fn both_strands(prior: &Prior, train: &[Sequence], scored: &[Sequence]) -> Result<Option<[f64; 2]>> {
+    let alphabet: &Alphabet = prior.alphabet();
     let known: HashSet<&Sequence> = train.iter().collect();
     let others: Vec<Sequence> = train.iter().filter_map(|x| x.reverse_complement(alphabet)).collect();
     if others.iter().all(|x| known.contains(x)) {
         return Ok(None);
     }
-    let (all, letters) = ([train, &others].concat(), alphabet.len());
-    let site = SiteModel::fit(&all, letters, 0.5)?.nats_per_token(scored);
-    let trigram = NgramModel::fit(&all, letters, 3, 0.5)?.nats_per_token(scored);
-    Ok(site.zip(trigram).map(|(site, trigram)| [site, trigram]))
+    count_models(prior, &[train, &others].concat(), scored)
+}
+
+/// Site frequencies and 3-grams in nats per letter, with what they pay for lengths where those differ: padding is a letter of sites,
+/// and one more letter ends a sequence of 3-grams that is not the longest.
+fn count_models(prior: &Prior, train: &[Sequence], scored: &[Sequence]) -> Result<Option<[f64; 2]>> {
+    let (alphabet, length) = (prior.alphabet(), prior.config().length);
+    let letters: usize = scored.iter().map(Sequence::len).sum();
+    if letters == 0 {
+        return Ok(None);
+    }
+    let padded = |x: &Sequence| x.padded(alphabet, length);
+    let ended = |x: &Sequence| x.padded(alphabet, length.min(x.len() + 1));
+    let rows = |set: &[Sequence], row: &dyn Fn(&Sequence) -> Vec<u8>| set.iter().map(row).collect::<Vec<Vec<u8>>>();
+    let price = |model: &dyn CountModel, row: &dyn Fn(&Sequence) -> Vec<u8>| {
+        rows(scored, row).iter().map(|ids| model.nats_of(ids)).sum::<f64>() / letters as f64
+    };
+    let (sites, chains) = (rows(train, &padded), rows(train, &ended));
+    let [sites, chains] = [&sites, &chains].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<&[u8]>>());
+    let site = SiteModel::fit_ids(&sites, alphabet.len(), 0.5)?;
+    let trigram = NgramModel::fit_ids(&chains, alphabet.len(), 3, 0.5)?;
+    Ok(Some([price(&site, &padded), price(&trigram, &ended)]))
+}
+
+/// Nats per letter of uniform letters, and uniform lengths from the shortest to the longest where they differ.
+fn uniform(prior: &Prior, scored: &[Sequence]) -> f64 {
+    let (least, most) = prior.config().lengths();
+    let letter = (prior.alphabet().plain().len() as f64).ln();
+    let letters: usize = scored.iter().map(Sequence::len).sum();
+    let ends = scored.len() as f64 * ((most - least + 1) as f64).ln();
+    if least == most || letters == 0 { letter } else { letter + ends / letters as f64 }
 }
 
 /// Every n-th of a set, so that about `count` are left.
@@ -217,6 +283,12 @@ impl Quality {
                 "{mean:.2} letters from the consensus, held-out {other_mean:.2} (total variation {total_variation:.3})"
             );
             rows.push(["changes".to_owned(), text]);
+        }
+        if let Some(Lengths { samples_mean, held_out_mean, total_variation }) = &self.lengths {
+            let text = format!(
+                "samples {samples_mean:.2}, held-out {held_out_mean:.2} (total variation {total_variation:.3})"
+            );
+            rows.push(["length".to_owned(), text]);
         }
         rows.retain(|[_, value]| !value.is_empty());
         for s in &self.spectra {

@@ -85,10 +85,10 @@ impl<'a> Distilling<'a> {
 
     /// A sequence with a random share of its letters drawn anew.
     fn strayed(&self, x: &Sequence, rng: &mut Rng) -> Result<Sequence> {
-        let (alphabet, share) = (self.prior.alphabet(), rng.uniform());
+        let (alphabet, share) = (self.prior.alphabet().plain(), rng.uniform());
         let letter = |id: &u8| if rng.uniform() < share { rng.below(alphabet.len()) as u8 } else { *id };
         let ids: Vec<u8> = x.ids().iter().map(letter).collect();
-        Sequence::from_ids(ids, alphabet)
+        Sequence::from_ids(ids, &alphabet)
     }
 
     /// The gradient of one shard's share of the loss, and the loss of its rows.
@@ -112,7 +112,7 @@ impl<'a> Distilling<'a> {
         let Drawn { sequences, log_snrs, noise } = drawn;
         let (rows, dtype) = (sequences.len(), self.prior.codec().table().dtype());
         let refs: Vec<&Sequence> = sequences.iter().collect();
-        let ids = Codec::ids(&refs, self.prior.alphabet(), &self.device)?;
+        let ids = Codec::ids(&refs, self.prior.alphabet(), self.prior.config().length, &self.device)?;
         let column = |pick: fn(Scales) -> f64| -> Result<Tensor> {
             let values: Vec<f64> = log_snrs.iter().map(|log_snr| pick(Scales::at_log_snr(*log_snr))).collect();
             Ok(Tensor::from_vec(values, (rows, 1, 1), &self.device)?.to_dtype(dtype)?)

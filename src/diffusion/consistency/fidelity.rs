@@ -60,7 +60,9 @@ fn measure(f: &Consistency, sequences: &[Sequence], log_snr: f64, seed: Seed, po
     let most = shard_rows(prior.config().length);
     let shards = pool.map(sequences.len().div_ceil(most), |shard| {
         let rows: Vec<&Sequence> = sequences[shard * most..].iter().take(most).collect();
-        let clean = prior.codec().embed(&Codec::ids(&rows, prior.alphabet(), prior.device())?, rows.len())?;
+        let clean = prior
+            .codec()
+            .embed(&Codec::ids(&rows, prior.alphabet(), prior.config().length, prior.device())?, rows.len())?;
         let noise = seed.index(shard as u64).rng().normals(clean.elem_count());
         let noise = Tensor::from_vec(noise, clean.shape(), prior.device())?.to_dtype(clean.dtype())?;
         let scales = Scales::at_log_snr(log_snr);

@@ -1,4 +1,5 @@
 mod divergences;
+mod padded;
 
 use super::*;
 use crate::eval::diversity;

@@ -120,7 +120,8 @@ impl GaussianProcess {
         let z: Vec<f64> = set.values().iter().map(|value| (value - centre) / scale).collect();
         let complements = if config.both_strands { Some(complements(&domain)?) } else { None };
         let shape = Kernel::new(domain.alphabet.len(), domain.length, complements, config.shifts);
-        let words: Words = set.sequences().iter().map(|sequence| shape.words(sequence.ids())).collect();
+        let words: Words =
+            set.sequences().iter().map(|x| shape.words(&x.padded(&domain.alphabet, domain.length))).collect();
         let pool = if pool.threads() > 1 { Pool::new(pool.threads())? } else { Pool::new(1)? };
         let hyper = search::search(config, &shape, &words, &z, seed, &pool)?;
         let kernel = shape.with(&hyper.lengths, hyper.decay);
@@ -244,7 +245,7 @@ impl GaussianProcess {
         let indices: Vec<usize> = sequences.iter().map(index).collect();
         let batches: Vec<&[&Sequence]> = distinct.chunks(BATCH).collect();
         let found = self.pool.map(batches.len(), |batch| {
-            let words: Words = batches[batch].iter().map(|sequence| self.kernel.words(sequence.ids())).collect();
+            let words: Words = batches[batch].iter().map(|x| self.words(x)).collect();
             let (means, sds) = self.at(&words, spread);
             let Standardisation { centre, scale } = self.standardisation;
             let mean = |(index, mean): (usize, &f64)| Prediction {
@@ -255,6 +256,11 @@ impl GaussianProcess {
         })?;
         let found = found.concat();
         Ok(indices.into_iter().map(|index| found[index]).collect())
+    }
+
+    /// All views of a sequence.
+    fn words(&self, x: &Sequence) -> Vec<u8> {
+        self.kernel.words(&x.padded(&self.domain.alphabet, self.domain.length))
     }
 
     /// Of two strands the one first in the alphabet's order.
@@ -289,7 +295,7 @@ impl Surrogate for GaussianProcess {
                 let Standardisation { centre, scale } = self.standardisation;
                 let (update, size) = (Array1::from_vec(drawn.update.clone()), self.amplitude.sqrt());
                 let values = self.pool.map(batches.len(), |batch| {
-                    let words: Words = batches[batch].iter().map(|x| self.kernel.words(x.ids())).collect();
+                    let words: Words = batches[batch].iter().map(|x| self.words(x)).collect();
                     let means = self.bank.rows(&self.kernel, &words).dot(&update);
                     let prior = drawn.prior.at(&self.kernel, &words);
                     Ok(means.iter().zip(prior).map(|(m, g)| centre + scale * (m + size * g)).collect::<Vec<f64>>())
@@ -348,12 +354,16 @@ fn kept(set: &TrainingSet, most: usize, seed: Seed) -> Result<TrainingSet> {
     }
     order.sort_unstable();
     let pair = |index: usize| (set.sequences()[index].clone(), set.values()[index]);
-    TrainingSet::new(set.domain().alphabet.clone(), order.into_iter().map(pair))
+    TrainingSet::within(set.domain(), order.into_iter().map(pair))
 }
 
 /// The other letter of every pair.
 fn complements(domain: &Domain) -> Result<Vec<u8>> {
     let alphabet = &domain.alphabet;
+    if alphabet.padding().is_some() {
+        return Err(Error::usage("`both-strands` of a Gaussian process is for sequences of one length")
+            .hint("leave it out, or learn an ensemble: `seqtilt oracle train`"));
+    }
     let ids = (0..alphabet.len()).map(|id| alphabet.complement(id as u8));
     ids.collect::<Option<Vec<u8>>>().ok_or_else(|| {
         Error::usage(format!("`both-strands` asks for complements, and alphabet `{}` has none", alphabet.name()))

@@ -10,7 +10,7 @@ use super::{Acquisition, Surrogate, check_sequences, unknown_acquisition};
 use crate::error::{Error, Result};
 use crate::nn::{Placed, Pool, read};
 use crate::random::Seed;
-use crate::reward::{Domain, Prediction, Standardisation, TrainingSet, check_shape, one_hot};
+use crate::reward::{Domain, Prediction, Standardisation, TrainingSet, check_shape};
 use crate::sequence::Sequence;
 use candle_core::{DType, Device, Tensor};
 use features::Features;
@@ -59,7 +59,7 @@ impl LinearUcb {
         config.check()?;
         let features = Features::fit(config, set, seed, pool)?;
         let standardisation = Standardisation::of(set.values());
-        let rows = matrix(&features, set.sequences(), &Pool::new(pool.threads())?)?;
+        let rows = matrix(&features, set.domain(), set.sequences(), &Pool::new(pool.threads())?)?;
         let weights = features.is_fixed().then(|| {
             let z: Array1<f64> =
                 set.values().iter().map(|v| (v - standardisation.centre) / standardisation.scale).collect();
@@ -117,10 +117,10 @@ impl LinearUcb {
 }
 
 /// The features of sequences, (n, F).
-fn matrix(features: &Features, sequences: &[Sequence], pool: &Pool) -> Result<Array2<f64>> {
+fn matrix(features: &Features, domain: &Domain, sequences: &[Sequence], pool: &Pool) -> Result<Array2<f64>> {
     let batches: Vec<&[Sequence]> = sequences.chunks(BATCH).collect();
     let parts = pool.map(batches.len(), |index| {
-        let probs = one_hot(batches[index], features.letters(), &Device::Cpu)?;
+        let probs = domain.one_hot(batches[index], &Device::Cpu)?;
         Ok(read(&[&features.of(&probs)?])?.remove(0))
     })?;
     let all = parts.concat();
@@ -155,7 +155,7 @@ impl Surrogate for LinearUcb {
         check_sequences(&self.domain, sequences)?;
         let batches: Vec<&[Sequence]> = sequences.chunks(BATCH).collect();
         let predicted = self.pool.map(batches.len(), |index| {
-            let (mean, whitened) = self.parts(&one_hot(batches[index], self.features.letters(), &Device::Cpu)?)?;
+            let (mean, whitened) = self.parts(&self.domain.one_hot(batches[index], &Device::Cpu)?)?;
             let numbers = read(&[&mean, &self.bonus(&whitened)?])?;
             let pairs = numbers[0].iter().zip(&numbers[1]);
             Ok(pairs.map(|(mean, sd)| Prediction { mean: *mean, sd: Some(*sd) }).collect::<Vec<_>>())

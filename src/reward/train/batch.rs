@@ -38,7 +38,7 @@ impl Rows {
         Self {
             length: set.domain().length,
             letters: set.domain().alphabet.len(),
-            ids: set.sequences().iter().flat_map(|sequence| sequence.ids().iter().copied()).collect(),
+            ids: set.sequences().iter().flat_map(|x| x.padded(&set.domain().alphabet, set.domain().length)).collect(),
             targets: z.iter().map(|z| *z as f32).collect(),
             weights: raw.iter().map(|weight| (weight / mean) as f32).collect(),
             noise: config.noise,

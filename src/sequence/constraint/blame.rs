@@ -32,6 +32,8 @@ fn relaxed(constraint: &Constraint) -> Vec<(String, Constraint)> {
     }
     without("gc".to_owned(), &|c| c.gc = None);
     without("max-homopolymer".to_owned(), &|c| c.max_homopolymer = None);
+    without("min-length".to_owned(), &|c| c.min_length = None);
+    without("max-length".to_owned(), &|c| c.max_length = None);
     found
 }
 
@@ -45,7 +47,8 @@ pub(super) fn infeasible(constraint: &Constraint, alphabet: &Alphabet, length: u
         .into_iter()
         .filter_map(|(name, other)| Some(format!("without `{name}` {}", many(count(&other)?))))
         .collect();
-    let error = Error::constraint(format!("no sequence of {length} letters keeps all constraints"));
+    let upto = if alphabet.padding().is_some() { "up to " } else { "" };
+    let error = Error::constraint(format!("no sequence of {upto}{length} letters keeps all constraints"));
     if gains.is_empty() {
         error.hint("no single rule is to blame: leave out two or more")
     } else {

@@ -1,19 +1,36 @@
 //! Numbers of letters that are bounded, such as substitutions.
 
+use super::Share;
 use super::automaton::DEAD;
 
 /// A number of letters between two ends.
 pub(super) struct Count {
     /// Letters that count at each position, a bit each.
     pub(super) counted: Vec<u64>,
-    pub(super) least: usize,
-    pub(super) most: usize,
+    pub(super) ends: Ends,
+}
+
+/// Between what a number of letters lies.
+#[derive(Clone, Copy)]
+pub(super) enum Ends {
+    /// Two numbers, over all positions.
+    Whole([usize; 2]),
+    /// A share of the letters that there are, known where they end.
+    Share(Share),
 }
 
 impl Count {
+    fn ends(&self, letters: usize) -> [usize; 2] {
+        match self.ends {
+            Ends::Whole(ends) => ends,
+            Ends::Share(share) => share.of(letters),
+        }
+    }
+
     /// How many numbers are told apart: where there is no upper end, none above the lower one.
     pub(super) fn width(&self, length: usize) -> usize {
-        if self.most >= length { self.least + 1 } else { self.most + 1 }
+        let [least, most] = self.ends(length);
+        if most >= length { least + 1 } else { most + 1 }
     }
 }
 
@@ -32,7 +49,8 @@ pub(super) struct Counts {
     next: Vec<Vec<u32>>,
     /// The same as runs, so that whole slices are worked on.
     runs: Vec<Vec<Run>>,
-    accepted: Vec<bool>,
+    length: usize,
+    widths: Vec<usize>,
 }
 
 impl Counts {
@@ -48,7 +66,7 @@ impl Counts {
             for (k, value) in split(state).into_iter().enumerate() {
                 let mut value = value + (rises >> k & 1);
                 if value == widths[k] {
-                    if counts[k].most < length {
+                    if counts[k].ends(length)[1] < length {
                         return DEAD;
                     }
                     value -= 1;
@@ -61,17 +79,38 @@ impl Counts {
         let next: Vec<Vec<u32>> =
             (0..1 << counts.len()).map(|rises| (0..states).map(|state| step(state, rises)).collect()).collect();
         let runs = next.iter().map(|next| runs(next)).collect();
-        let enough = |state: usize| split(state).iter().zip(&counts).all(|(value, count)| *value >= count.least);
-        let accepted = (0..states).map(enough).collect();
-        Self { counts, next, runs, accepted }
+        Self { counts, next, runs, length, widths }
     }
 
     pub(super) fn states(&self) -> usize {
-        self.accepted.len()
+        self.widths.iter().product()
     }
 
-    pub(super) fn accepts(&self, state: usize) -> bool {
-        self.accepted[state]
+    /// Whether letters may end after so many of them.
+    pub(super) fn closes(&self, state: usize, letters: usize) -> bool {
+        self.within(state, letters, |count| matches!(count.ends, Ends::Share(_)))
+    }
+
+    /// Whether positions may end; `open` is whether letters did not before.
+    pub(super) fn accepts(&self, state: usize, open: bool) -> bool {
+        self.within(state, self.length, |count| matches!(count.ends, Ends::Whole(_)))
+            && (!open || self.closes(state, self.length))
+    }
+
+    fn within(&self, state: usize, letters: usize, asked: impl Fn(&Count) -> bool) -> bool {
+        let mut rest = state;
+        self.counts.iter().zip(&self.widths).all(|(count, width)| {
+            let value = rest % width;
+            rest /= width;
+            let [least, most] = count.ends(letters);
+            !asked(count) || (least..=most).contains(&value)
+        })
+    }
+
+    /// The runs of a letter, of the states after so many letters after which they may end.
+    pub(super) fn closing(&self, rises: usize, letters: usize) -> Vec<Run> {
+        let open = |from: usize, to: u32| if self.closes(from, letters) { to } else { DEAD };
+        runs(&self.next[rises].iter().enumerate().map(|(from, to)| open(from, *to)).collect::<Vec<u32>>())
     }
 
     /// Which counts a letter at a position raises.

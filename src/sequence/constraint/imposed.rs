@@ -2,7 +2,7 @@
 
 use super::automaton::{Automaton, DEAD};
 use super::blame;
-use super::count::{Count, Counts, Run};
+use super::count::{Count, Counts, Ends, Run};
 use super::{Compiled, Constraint};
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -48,7 +48,15 @@ pub struct Imposed {
     allowed: Vec<u64>,
     motifs: Automaton,
     counts: Counts,
+    padding: Option<Padding>,
     log_count: f64,
+}
+
+/// The letter that stands for none, and the state of motifs after it.
+#[derive(Clone, Copy)]
+struct Padding {
+    id: usize,
+    ended: usize,
 }
 
 impl std::fmt::Debug for Imposed {
@@ -74,12 +82,12 @@ impl Imposed {
         if let Some(origin) = &rules.wild_type {
             let [least, most] = rules.mutations;
             if least > 0 || most < rules.length {
-                let counted = origin.ids().iter().map(|id| !(1 << id)).collect();
-                counts.push(Count { counted, least, most });
+                let counted = origin.iter().map(|id| !(1 << id)).collect();
+                counts.push(Count { counted, ends: Ends::Whole([least, most]) });
             }
         }
-        if let Some((set, [least, most])) = rules.gc {
-            counts.push(Count { counted: vec![set; rules.length], least, most });
+        if let Some((set, share)) = rules.gc {
+            counts.push(Count { counted: vec![set; rules.length], ends: Ends::Share(share) });
         }
         let motifs = Automaton::new(&rules.patterns, rules.letters)?;
         let widths = counts.iter().map(|count| count.width(rules.length));
@@ -90,11 +98,16 @@ impl Imposed {
             ))
             .hint("leave out `gc`, bounds on mutations or some motifs, or give lower bounds on mutations"));
         }
+        let padding = alphabet.padding().map(usize::from).and_then(|id| {
+            let ended = motifs.after(0, id);
+            (ended != DEAD).then_some(Padding { id, ended: ended as usize })
+        });
         let mut imposed = Self {
             alphabet: alphabet.clone(),
             allowed: rules.allowed.clone(),
             motifs,
             counts: Counts::new(counts, rules.length),
+            padding,
             log_count: 0.0,
         };
         let flat = vec![0.0; rules.length * rules.letters];
@@ -121,25 +134,31 @@ impl Imposed {
         self.allowed.iter().any(|set| set.count_ones() < letters)
     }
 
-    /// Whether a sequence keeps every rule.
+    /// Whether a sequence, padded or not, keeps every rule.
     #[must_use]
     pub fn keeps(&self, ids: &[u8]) -> bool {
-        if ids.len() != self.allowed.len() {
-            return false;
-        }
+        let missing = self.allowed.len().checked_sub(ids.len());
+        let end = match (missing, self.padding) {
+            (Some(missing), Some(padding)) => std::iter::repeat_n(padding.id as u8, missing),
+            (Some(0), None) => std::iter::repeat_n(0, 0),
+            _ => return false,
+        };
         let (mut motif, mut count) = (0, 0);
-        for (index, id) in ids.iter().enumerate() {
-            if !self.allows(index, *id) {
-                return false;
-            }
-            let next = self.motifs.after(motif, usize::from(*id));
-            let risen = self.counts.after(self.counts.rises(index, usize::from(*id)))[count];
-            if next == DEAD || risen == DEAD {
-                return false;
-            }
-            (motif, count) = (next as usize, risen as usize);
+        for (index, id) in ids.iter().copied().chain(end).enumerate() {
+            let Some(next) = self.after(index, motif, count, usize::from(id)) else { return false };
+            (motif, count) = (next / self.counts.states(), next % self.counts.states());
         }
-        self.counts.accepts(count)
+        self.counts.accepts(count, self.is_open(motif))
+    }
+
+    /// Whether there was no padding yet.
+    fn is_open(&self, motif: usize) -> bool {
+        self.padding.is_none_or(|padding| padding.ended != motif)
+    }
+
+    /// Whether a letter is where letters end: padding after a letter.
+    fn ends(&self, motif: usize, id: usize) -> bool {
+        self.padding.is_some_and(|padding| padding.id == id && padding.ended != motif)
     }
 
     /// The sequence of greatest score, or a draw, among those that keep the rules; `scores` are (L, V), row by row.
@@ -155,7 +174,7 @@ impl Imposed {
         if let Pick::Best = pick {
             let free: Vec<u8> = (0..length).map(|i| self.most(&scores[i * letters..][..letters], i)).collect();
             if self.keeps(&free) {
-                return Sequence::from_ids(free, &self.alphabet);
+                return Sequence::unpadded(&free, &self.alphabet);
             }
         }
         let futures = self.futures(scores, matches!(pick, Pick::Draw(_)));
@@ -181,7 +200,7 @@ impl Imposed {
             (motif, count) = (next / self.counts.states(), next % self.counts.states());
             ids.push(id as u8);
         }
-        Sequence::from_ids(ids, &self.alphabet)
+        Sequence::unpadded(&ids, &self.alphabet)
     }
 
     fn states(&self) -> usize {
@@ -199,7 +218,7 @@ impl Imposed {
 
     /// The state after a letter; nothing where a rule is broken.
     fn after(&self, index: usize, motif: usize, count: usize, id: usize) -> Option<usize> {
-        if !self.allows(index, id as u8) {
+        if !self.allows(index, id as u8) || self.ends(motif, id) && !self.counts.closes(count, index) {
             return None;
         }
         let next = self.motifs.after(motif, id);
@@ -213,7 +232,7 @@ impl Imposed {
         let counts = self.counts.states();
         let mut futures = vec![f64::NEG_INFINITY; (length + 1) * states];
         for state in 0..states {
-            if self.counts.accepts(state % counts) {
+            if self.counts.accepts(state % counts, self.is_open(state / counts)) {
                 futures[length * states + state] = 0.0;
             }
         }
@@ -224,9 +243,12 @@ impl Imposed {
                 .filter(|id| self.allows(index, *id as u8))
                 .map(|id| (id, scores[index * letters + id], self.counts.runs(self.counts.rises(index, id))))
                 .collect();
+            let closing = self.padding.map(|padding| self.counts.closing(self.counts.rises(index, padding.id), index));
             for (motif, now) in now.chunks_mut(counts).enumerate() {
                 let each = |visit: &mut dyn FnMut(Run, f64, &[f64])| {
                     for (id, score, runs) in &choices {
+                        let ending = closing.as_deref().filter(|_| self.ends(motif, *id));
+                        let runs = ending.unwrap_or(runs);
                         let next = self.motifs.after(motif, *id);
                         if next != DEAD {
                             let ahead = &ahead[next as usize * counts..][..counts];

@@ -70,6 +70,11 @@ impl Pattern {
         Ok(Self { rule, name: name.to_owned(), sets })
     }
 
+    /// A letter after padding.
+    pub(super) fn resumed(padding: u8, alphabet: &Alphabet) -> Self {
+        Self { rule: "padding", name: "a letter after the end".to_owned(), sets: vec![1 << padding, every(alphabet)] }
+    }
+
     /// A run of one letter.
     pub(super) fn run(id: u8, length: usize, alphabet: &Alphabet) -> Self {
         let name = format!("{length} {} in a row", char::from(alphabet.letter(id)));
@@ -109,8 +114,10 @@ impl Pattern {
     }
 }
 
-fn every(alphabet: &Alphabet) -> u64 {
-    (0..alphabet.len()).fold(0, |set, id| set | 1 << id)
+/// All letters, without padding.
+pub(super) fn every(alphabet: &Alphabet) -> u64 {
+    let letters = alphabet.len() - usize::from(alphabet.padding().is_some());
+    (0..letters).fold(0, |set, id| set | 1 << id)
 }
 
 /// The letters that a character stands for.

@@ -149,3 +149,105 @@ fn rules_that_do_not_fit_say_what_is_accepted() {
     let protein = Constraint::from_toml("gc = [0.4, 0.6]").unwrap();
     assert!(Imposed::new(&protein, &Alphabet::protein(), 6).unwrap_err().message().contains("is for DNA and RNA"));
 }
+
+/// Sets of rules for DNA of two to four letters.
+const PADDED: [&str; 8] = [
+    "",
+    "forbidden = [\"GAT\", \"C.\"]\nmin-length = 3",
+    "max-homopolymer = 1\nmax-length = 3",
+    "gc = [0.4, 0.6]",
+    "wild-type = \"ACG\"\nmax-mutations = 2\ngc = [0.3, 0.7]",
+    "wild-type = \"ACG\"\nmin-mutations = 2\nforbidden = [\"TT\"]",
+    "wild-type = \"ACGT\"\nfixed = [\"3\"]\nallowed = { \"1\" = \"AT\" }",
+    "wild-type = \"ACG\"\nmutable = [\"1-2\"]",
+];
+
+/// All 336 words, and all rows of four letters and padding.
+fn padded_words() -> (Alphabet, Vec<Sequence>, Vec<Vec<u8>>) {
+    let padded = Alphabet::dna().padded().unwrap();
+    let words = (2..=4).flat_map(|length| Sequence::all(&padded, length)).collect();
+    let rows = (0..625_u32).map(|n| [125, 25, 5, 1].map(|place| (n / place % 5) as u8).to_vec()).collect();
+    (padded, words, rows)
+}
+
+/// The rules with the least length that a prior adds.
+fn of_two_or_more(rules: &str) -> Constraint {
+    let rules = Constraint::from_toml(rules).unwrap();
+    Constraint { min_length: rules.min_length.max(Some(2)), ..rules }
+}
+
+#[test]
+fn among_rows_with_padding_exactly_the_words_that_break_no_rule_are_kept() {
+    let (padded, words, rows) = padded_words();
+    assert_eq!(words.len(), 336);
+    for rules in PADDED.map(of_two_or_more) {
+        let imposed = Imposed::new(&rules, &padded, 4).unwrap();
+        let kept: Vec<&Sequence> = words.iter().filter(|x| rules.violations(x, &padded).unwrap().is_empty()).collect();
+        assert!(!kept.is_empty(), "{rules:?}");
+        for row in &rows {
+            let word = Sequence::unpadded(row, &padded).ok();
+            let keeps = word.as_ref().is_some_and(|word| kept.contains(&word));
+            assert_eq!(imposed.keeps(row), keeps, "{rules:?}: {row:?}");
+            if let Some(word) = word {
+                assert_eq!(imposed.keeps(word.ids()), keeps, "{rules:?}: {row:?}");
+            }
+        }
+        // sums of at most 336 terms in f64
+        assert!((imposed.log_count() - (kept.len() as f64).ln()).abs() < 1e-10, "{rules:?}: {}", kept.len());
+    }
+}
+
+#[test]
+fn padded_rules_by_hand() {
+    let padded = Alphabet::dna().padded().unwrap();
+    let broken = |rules: &str, word: &str| -> Vec<String> {
+        let word = Sequence::parse(word, &padded).unwrap();
+        Constraint::from_toml(rules)
+            .unwrap()
+            .violations(&word, &padded)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    // one of three letters, one of two: shares are of the letters that there are
+    assert_eq!(broken("gc = [0.4, 0.6]", "GAT"), ["gc: 33.3 % of 66.7 % to 33.3 %"]);
+    assert!(broken("gc = [0.4, 0.6]", "GA").is_empty());
+    assert_eq!(broken("min-length = 3\nmax-length = 4", "GA"), ["min-length: 2 letters of 3 to 4"]);
+    assert_eq!(broken("min-length = 3\nmax-length = 4", "GATTA"), ["max-length: 5 letters of 3 to 4"]);
+    assert_eq!(broken("allowed = { \"3\" = \"AT\" }", "GA"), ["allowed: none at 3"]);
+    // a letter that is missing and one too many are one substitution each
+    assert_eq!(broken("wild-type = \"ACG\"\nmax-mutations = 0", "AC"), ["max-mutations: 1 substitutions of 0 to 0"]);
+    assert_eq!(broken("wild-type = \"ACG\"\nmax-mutations = 0", "ACGT"), ["max-mutations: 1 substitutions of 0 to 0"]);
+    let error = Imposed::new(&Constraint::from_toml("min-length = 5").unwrap(), &padded, 4).unwrap_err();
+    assert_eq!(error.message(), "`min-length` is 5; designs have 1 to 4 letters");
+    assert!(Imposed::new(&Constraint::from_toml("min-length = 3").unwrap(), &Alphabet::dna(), 4).is_err());
+    assert!(!Constraint::from_toml("min-length = 3").unwrap().is_joint());
+}
+
+#[test]
+fn best_and_drawn_padded_words_have_the_law_of_the_scores() {
+    let (padded, words, _) = padded_words();
+    let mut rng = Seed::root(6).rng();
+    for rules in PADDED.map(of_two_or_more) {
+        let imposed = Imposed::new(&rules, &padded, 4).unwrap();
+        let kept: Vec<&Sequence> = words.iter().filter(|x| imposed.keeps(x.ids())).collect();
+        let scores: Vec<f64> = (0..20).map(|_| rng.normal()).collect();
+        let total = |x: &Sequence| -> f64 {
+            x.padded(&padded, 4).iter().enumerate().map(|(i, id)| scores[5 * i + usize::from(*id)]).sum()
+        };
+        let best = kept.iter().max_by(|a, b| total(a).total_cmp(&total(b))).unwrap();
+        assert_eq!(&&imposed.choose(&scores, &mut Pick::Best).unwrap(), best, "{rules:?}");
+        let z: f64 = kept.iter().map(|x| total(x).exp()).sum();
+        let n = 4000;
+        let mut mean = 0.0;
+        for _ in 0..n {
+            let x = imposed.choose(&scores, &mut Pick::Draw(&mut rng)).unwrap();
+            assert!(kept.contains(&&x));
+            mean += total(&x) / f64::from(n);
+        }
+        let moment = |power: i32| kept.iter().map(|x| total(x).exp() / z * total(x).powi(power)).sum::<f64>();
+        let error = ((moment(2) - moment(1).powi(2)) / f64::from(n)).sqrt();
+        assert!((mean - moment(1)).abs() < 4.0 * error + 1e-12, "{rules:?}: {mean} {} ± {error}", moment(1));
+    }
+}

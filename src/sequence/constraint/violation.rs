@@ -22,14 +22,21 @@ impl fmt::Display for Violation {
 pub(super) fn find(rules: &Compiled, sequence: &Sequence, alphabet: &Alphabet) -> Vec<Violation> {
     let mut found = Vec::new();
     let number = |index: usize| rules.numbering.number(index);
-    for (index, id) in sequence.ids().iter().enumerate() {
-        if rules.allowed[index] >> id & 1 == 0 {
-            let letter = char::from(alphabet.letter(*id));
+    let ids = sequence.padded(alphabet, rules.length);
+    let [least, most] = rules.lengths;
+    if !(least..=most).contains(&sequence.len()) {
+        let rule = if sequence.len() < least { "min-length" } else { "max-length" };
+        found.push(Violation { rule, found: format!("{} letters of {least} to {most}", sequence.len()) });
+    }
+    for (index, id) in ids.iter().enumerate().filter(|(index, _)| (0..most).contains(index)) {
+        if rules.allowed[index] >> id & 1 == 0 && !(index < least && index >= sequence.len()) {
+            let letter =
+                if index < sequence.len() { char::from(alphabet.letter(*id)).to_string() } else { "none".to_owned() };
             found.push(Violation { rule: "allowed", found: format!("{letter} at {}", number(index)) });
         }
     }
     if let Some(origin) = &rules.wild_type {
-        let changed = sequence.ids().iter().zip(origin.ids()).filter(|(a, b)| a != b).count();
+        let changed = ids.iter().zip(origin).filter(|(a, b)| a != b).count();
         let [least, most] = rules.mutations;
         let rule = if changed < least { "min-mutations" } else { "max-mutations" };
         if !(least..=most).contains(&changed) {
@@ -41,7 +48,8 @@ pub(super) fn find(rules: &Compiled, sequence: &Sequence, alphabet: &Alphabet) -
             found.push(Violation { rule: pattern.rule, found: format!("{} at {}", pattern.name, number(index)) });
         }
     }
-    if let Some((set, [least, most])) = rules.gc {
+    if let Some((set, share)) = rules.gc {
+        let [least, most] = share.of(sequence.len());
         let count = sequence.ids().iter().filter(|id| set >> *id & 1 == 1).count();
         if !(least..=most).contains(&count) {
             let share = |count: usize| 100.0 * count as f64 / sequence.len() as f64;

@@ -86,13 +86,6 @@ impl Features {
         matches!(self, Self::Fixed { .. })
     }
 
-    pub(super) fn letters(&self) -> usize {
-        match self {
-            Self::Network(ensemble) => ensemble.domain().alphabet.len(),
-            Self::Fixed { letters, .. } => *letters,
-        }
-    }
-
     /// φ of relaxed sequences (B, L, V), as (B, F).
     pub(super) fn of(&self, probs: &Tensor) -> Result<Tensor> {
         match self {

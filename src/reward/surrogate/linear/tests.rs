@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nn::check;
+use crate::reward::one_hot;
 use crate::reward::{Architecture, CnnConfig};
 use crate::sequence::Alphabet;
 
@@ -130,7 +131,7 @@ fn a_networks_mean_is_linear_in_its_features() {
     let config = SurrogateConfig { kind: "linear-ucb".to_owned(), architecture, steps: 20, ..Default::default() };
     let model = LinearUcb::fit(&config, &set, Seed::root(1), Pool::inline()).unwrap();
     let Features::Network(network) = &model.features else { panic!("a network was asked for") };
-    let rows = matrix(&model.features, set.sequences(), Pool::inline()).unwrap();
+    let rows = matrix(&model.features, set.domain(), set.sequences(), Pool::inline()).unwrap();
     assert_eq!(rows.dim(), (set.len(), 6));
     let predictions = model.predict(set.sequences()).unwrap();
     assert_eq!(predictions[0].mean, network.predict(&set.sequences()[..1]).unwrap()[0].mean);
