@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod logo;
 pub mod ngram;
 pub mod novelty;
+pub mod pareto;
 pub mod quantile;
 pub mod rank;
 pub mod report;

@@ -1,9 +1,11 @@
 //! `seqtilt design`
 
+mod goal;
 mod model;
 mod page;
 mod pick;
 mod prepare;
+mod rate;
 mod settings;
 mod summary;
 mod table;

@@ -95,3 +95,41 @@ fn a_description_says_what_a_table_supports() {
     let counts = String::from_utf8(toy(60, 1.0).succeed("data describe s.csv --counts-only").stdout).unwrap();
     assert!(!counts.contains("supports"), "{counts}");
 }
+
+#[test]
+fn further_goals_are_traded_off_and_bounds_are_kept() {
+    let toy = toy(60, 1.0);
+    // as many Ts as possible, against a reward for As
+    let flipped = table(60, 1.0).replace('A', "x").replace('T', "A").replace('x', "T");
+    fs::write(toy.path("t60.csv"), flipped).unwrap();
+    let job = format!("design s.csv --out d {QUICK} --goal ts=linear:t60.csv");
+    for (flags, piece) in [
+        ("--require ts", "`ts` is no requirement"),
+        ("--require us>=1", "unknown value in `--require` `us`; accepted: `ts`, `reward`"),
+        ("--goal reward=linear:t60.csv", "is no goal"),
+    ] {
+        let output = toy.output(&format!("{job} {flags}"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(piece), "{said}");
+    }
+    toy.succeed(&format!("{job} --require ts>=2 --require reward>=2@0.7"));
+    let mut reader = csv::Reader::from_path(toy.path("d/designs.csv")).unwrap();
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(names[28..], ["front", "ts_mean", "ts_sd"]);
+    let rows: Vec<Vec<f64>> = reader
+        .records()
+        .map(Result::unwrap)
+        .map(|row| [7, 8, 28, 29].map(|column: usize| row[column].parse().unwrap()).to_vec())
+        .collect();
+    assert!(!rows.is_empty());
+    for row in &rows {
+        // Φ⁻¹(0.7) = 0.5244
+        assert!(row[3] >= 2.0 && row[0] - 2.0 >= 0.5244 * row[1], "{row:?}");
+        assert!(row[2] >= rows[0][2] && row[2] >= 1.0, "{row:?}");
+    }
+    let front: Vec<&Vec<f64>> = rows.iter().filter(|row| row[2] == 1.0).collect();
+    let score = |row: &[f64]| row[0] - row[1];
+    assert!(front.iter().all(|a| !front.iter().any(|b| score(b) > score(a) && b[3] > a[3])), "{front:?}");
+    let page = fs::read_to_string(toy.path("d/report.html")).unwrap();
+    assert!(page.contains("Trade-off with ts") && page.contains("reward&gt;=2@0.7"));
+}

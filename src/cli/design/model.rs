@@ -46,6 +46,8 @@ pub(super) struct Scorer {
     pub(super) name: String,
     pub(super) reward: Box<dyn Reward>,
     pub(super) oracle: Box<dyn Oracle>,
+    /// Standard deviations that the reward takes off the oracle's mean.
+    pub(super) caution: f64,
 }
 
 /// What a table has taught.
@@ -132,7 +134,7 @@ pub(super) fn teach(choice: &Choice, plan: &Plan, records: &Records, out: &Path,
             0.0 => format!("{} fitted to the table", trial.family),
             _ => format!("{} fitted to the table, mean - {caution} sd (sd x {inflation:.2})", trial.family),
         };
-        Ok(Scorer { name, reward: Box::new(fitted.clone()), oracle: Box::new(fitted) })
+        Ok(Scorer { name, reward: Box::new(fitted.clone()), oracle: Box::new(fitted), caution })
     };
     let (held_out, points) =
         trials[*reward].support.as_ref().map(|found| (found.held_out.clone(), found.points.clone())).unzip();
@@ -192,6 +194,7 @@ fn networks(plan: &Plan, set: &TrainingSet, records: &Records, out: &Path, conte
         name: name.to_owned(),
         reward: Box::new(ensemble.clone()),
         oracle: Box::new(Model::new(ensemble)),
+        caution: 0.0,
     };
     Ok(Taught {
         reward: scorer("ensemble trained on the table", reward),

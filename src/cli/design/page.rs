@@ -44,6 +44,7 @@ pub(super) fn report(
     let [reward, divergence] = progress_plots(outcome);
     report.section(Topic::Progress, "").add(reward).add(divergence);
     report.section(Topic::Frontier, "").add(frontier_plot(outcome)).add(certificate(outcome));
+    trade_offs(&mut report, parts, picked);
     trust(&mut report, parts, picked, summary);
     hacking(&mut report, picked);
     diversity(&mut report, picked, parts.metric());
@@ -82,6 +83,36 @@ fn answer(report: &mut Report, summary: &Summary, picked: &Picked) {
             "The least distance between designs was relaxed from {} to {} to fill the list.",
             picked.asked_distance, picked.kept_distance
         ));
+    }
+}
+
+/// The reward against every further goal: candidates, the front of all goals, designs.
+fn trade_offs(report: &mut Report, parts: &Parts, picked: &Picked) {
+    for (place, goal) in parts.goals.iter().enumerate() {
+        let group = |name: &str, front: bool| ScatterGroup {
+            name: name.to_owned(),
+            dots: picked
+                .points
+                .iter()
+                .filter(|(_, goals, on_front)| *on_front == front && goals[place].is_some())
+                .filter_map(|(mean, goals, _)| Some(Dot::new(goals[place]?, *mean)))
+                .collect(),
+        };
+        let designs = picked.rows.iter().filter_map(|row| Some(Dot::new(row.goals[place].0?, row.mean).named(id(row))));
+        let groups = vec![
+            group("other candidates", false),
+            group("Pareto front of all goals", true),
+            ScatterGroup { name: "designs".to_owned(), dots: designs.collect() },
+        ];
+        report.section(Topic::Frontier, "").add(Scatter {
+            title: format!("Trade-off with {}", goal.name),
+            caption: "Nothing that was drawn beats the front in one value without losing in another. Designs are picked front first."
+                .to_owned(),
+            x: Axis::new(&goal.name),
+            y: Axis::new("predicted by the reward"),
+            groups,
+            ..Scatter::default()
+        });
     }
 }
 
@@ -224,17 +255,7 @@ fn logos(report: &mut Report, parts: &Parts, picked: &Picked) -> Result<()> {
 
 fn funnel(plan: &Plan, picked: &Picked) -> Funnel {
     let stage = |rule: &str, passed: usize| Stage { rule: rule.to_owned(), passed: passed as u64, nearest_miss: None };
-    let mut stages = vec![
-        stage("unique", picked.unique),
-        stage(if plan.allow_known { "known ones allowed" } else { "not in the table" }, picked.new),
-    ];
-    if let Some(limit) = plan.trust {
-        stages.push(stage(&format!("at most {limit} letters from a measured sequence"), picked.trusted));
-    }
-    stages.push(stage("scored", picked.scored));
-    if let Some(molecules) = picked.molecules {
-        stages.push(stage("one strand of each molecule: the reward gives both the same value", molecules));
-    }
+    let mut stages: Vec<Stage> = picked.funnel.iter().map(|(rule, passed)| stage(rule, *passed)).collect();
     stages.push(stage(
         &format!("best {}, at least {} letters apart", plan.count, picked.kept_distance),
         picked.rows.len(),

@@ -1,6 +1,8 @@
 //! From samples to designs: unique, scored, filtered, diverse.
 
+use super::goal::Figure;
 use super::prepare::Parts;
+use super::rate::{Candidates, Rated, values};
 use super::settings::Plan;
 use crate::cli::constraining::verify;
 use crate::cli::context::Context;
@@ -8,20 +10,15 @@ use crate::cli::finetune::Outcome;
 use crate::cli::tilted::Sampler;
 use crate::diffusion::{SampleConfig, elbo, sample};
 use crate::error::Result;
-use crate::eval::Metric;
 use crate::eval::diversity::{clusters, least_to_others};
 use crate::eval::novelty::nearest;
 use crate::eval::select::diverse;
-use crate::nn::Pool;
-use crate::oracle::Oracle;
-use crate::sequence::{Alphabet, Sequence};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sequence::Sequence;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Noise levels behind a design's naturalness.
 const DRAWS: usize = 64;
-/// Sequences whose other strand is looked at.
-const STRANDS: usize = 32;
 /// Letters within which designs share a cluster.
 const CLUSTER: usize = 2;
 
@@ -41,6 +38,10 @@ pub(super) struct Row {
     pub(super) cluster: usize,
     pub(super) truth: Option<f64>,
     pub(super) reason: String,
+    /// The values of further goals.
+    pub(super) goals: Vec<Figure>,
+    /// Layer of trade-offs with them, 0 for the front.
+    pub(super) layer: Option<usize>,
 }
 
 /// The designs, and what they were picked from.
@@ -50,18 +51,21 @@ pub(super) struct Picked {
     pub(super) samples: Vec<Sequence>,
     /// Samples of the prior, as many at most.
     pub(super) prior_samples: Vec<Sequence>,
-    pub(super) unique: usize,
-    pub(super) new: usize,
-    /// Of those, near enough to a measured sequence.
-    pub(super) trusted: usize,
-    pub(super) scored: usize,
-    /// Of those, one strand of each molecule, where the reward cannot tell them apart.
-    pub(super) molecules: Option<usize>,
+    /// How many passed each rule, in order.
+    pub(super) funnel: Vec<(String, usize)>,
+    /// Some of the candidates: predicted mean, the means of further goals, and whether nothing beats them in one without losing in
+    /// another; nothing without such goals.
+    pub(super) points: Vec<(f64, Vec<Option<f64>>, bool)>,
     pub(super) asked_distance: usize,
     pub(super) kept_distance: usize,
 }
 
 impl Picked {
+    /// How many passed a rule of the funnel.
+    pub(super) fn passed(&self, rule: usize) -> usize {
+        self.funnel.get(rule).map_or(0, |(_, passed)| *passed)
+    }
+
     /// Draws and picks.
     ///
     /// # Errors
@@ -85,26 +89,9 @@ impl Picked {
             entry.0 += 1;
             entry.1 += log_ratio;
         }
-        let fresh = drawn.keys().filter(|x| plan.allow_known || !parts.known.contains_key(**x));
-        let fresh: Vec<Sequence> = fresh.map(|x| (*x).clone()).collect();
+        let unique = drawn.keys().map(|x| (*x).clone()).collect();
+        let Candidates { rated, score, layers, funnel } = Candidates::of(unique, plan, parts, &pool)?;
         let known: Vec<Sequence> = parts.known.keys().cloned().collect();
-        let new = fresh.len();
-        let candidates = match plan.trust {
-            Some(limit) => near(fresh, &known, (limit, metric), &pool)?,
-            None => fresh,
-        };
-        let predicted = parts.scorer.evaluate(&candidates)?;
-        let judged = values(parts.judge.as_mut(), &candidates)?;
-        let rated: Vec<Rated> = candidates
-            .iter()
-            .zip(&predicted)
-            .zip(judged)
-            .filter_map(|((x, p), judge)| Some(Rated { sequence: x.clone(), mean: p.value()?, sd: p.sd(), judge }))
-            .collect();
-        let scored = rated.len();
-        let merged = same_on_both_strands(&rated, parts)?;
-        let rated = if merged { one_strand(rated, parts.prior.alphabet()) } else { rated };
-        let score: Vec<f64> = rated.iter().map(|r| r.mean - plan.caution * r.sd.unwrap_or(0.0)).collect();
         let sequences: Vec<Sequence> = rated.iter().map(|r| r.sequence.clone()).collect();
         let count = plan.count.min(sequences.len());
         let selection = diverse(&sequences, &score, count, plan.min_distance, metric)?;
@@ -133,7 +120,7 @@ impl Picked {
                     mean: rated.mean,
                     sd: rated.sd,
                     judge: rated.judge,
-                    log_weight: rated.mean / certificate.alpha
+                    log_weight: (rated.mean - parts.caution * rated.sd.unwrap_or(0.0)) / certificate.alpha
                         - log_ratio / times_drawn as f64
                         - certificate.log_z_tuned.value,
                     naturalness: naturalness[i],
@@ -141,7 +128,9 @@ impl Picked {
                     batch_distance: apart[i],
                     cluster: cluster[i],
                     truth: truth[i],
-                    reason: reason(i, &selection.taken, plan),
+                    reason: reason(i, &selection.taken, plan, layers.is_some()),
+                    goals: rated.goals.clone(),
+                    layer: layers.as_ref().map(|layers| layers[selection.chosen[i]]),
                 }
             })
             .collect();
@@ -149,11 +138,8 @@ impl Picked {
             sample(&parts.prior, &SampleConfig::default(), plan.samples.min(2000), seed.child("prior"), &pool)?;
         Ok(Self {
             rows,
-            unique: drawn.len(),
-            new,
-            trusted: candidates.len(),
-            scored,
-            molecules: merged.then_some(rated.len()),
+            funnel,
+            points: points(&rated, layers.as_deref()),
             asked_distance: selection.asked,
             kept_distance: selection.kept,
             samples: paths.ends,
@@ -162,59 +148,25 @@ impl Picked {
     }
 }
 
-/// Those that are at most `limit` letters from one of `known`.
-fn near(
-    sequences: Vec<Sequence>,
-    known: &[Sequence],
-    (limit, metric): (usize, Metric),
-    pool: &Pool,
-) -> Result<Vec<Sequence>> {
-    let is_near = pool.map(sequences.len(), |index| {
-        Ok(known.iter().any(|other| metric.within(&sequences[index], other, limit).is_some()))
-    })?;
-    Ok(sequences.into_iter().zip(is_near).filter(|(_, near)| *near).map(|(sequence, _)| sequence).collect())
-}
+/// Dots of a picture, at most.
+const DOTS: usize = 1500;
 
-/// Whether the reward gives both strands of sequences the same value, by some of them.
-fn same_on_both_strands(rated: &[Rated], parts: &mut Parts) -> Result<bool> {
-    let alphabet = parts.prior.alphabet().clone();
-    let probed = &rated[..rated.len().min(STRANDS)];
-    let others: Option<Vec<Sequence>> = probed.iter().map(|x| x.sequence.reverse_complement(&alphabet)).collect();
-    let Some(others) = others.filter(|others| !others.is_empty()) else { return Ok(false) };
-    let values = values(parts.scorer.as_mut(), &others)?;
-    Ok(probed
-        .iter()
-        .zip(values)
-        .all(|(x, other)| other.is_some_and(|other| (other - x.mean).abs() <= 1e-6 * x.mean.abs())))
-}
-
-/// Of two strands the first in the alphabet's order.
-fn one_strand(rated: Vec<Rated>, alphabet: &Alphabet) -> Vec<Rated> {
-    let here: BTreeSet<Sequence> = rated.iter().map(|x| x.sequence.clone()).collect();
-    let is_second =
-        |x: &Sequence| x.reverse_complement(alphabet).is_some_and(|other| other < *x && here.contains(&other));
-    rated.into_iter().filter(|x| !is_second(&x.sequence)).collect()
-}
-
-struct Rated {
-    sequence: Sequence,
-    mean: f64,
-    sd: Option<f64>,
-    judge: Option<f64>,
-}
-
-/// An oracle's values, where it has one.
-fn values(oracle: &mut dyn Oracle, sequences: &[Sequence]) -> Result<Vec<Option<f64>>> {
-    Ok(oracle.evaluate(sequences)?.iter().map(crate::oracle::Outcome::value).collect())
+/// What is drawn of trade-offs between goals: the front, and some of the others.
+fn points(rated: &[Rated], layers: Option<&[usize]>) -> Vec<(f64, Vec<Option<f64>>, bool)> {
+    let Some(layers) = layers else { return Vec::new() };
+    let step = rated.len().div_ceil(DOTS).max(1);
+    let shown = rated.iter().zip(layers).enumerate().filter(|(index, (_, layer))| **layer == 0 || index % step == 0);
+    shown.map(|(_, (x, layer))| (x.mean, x.goals.iter().map(|goal| goal.0).collect(), *layer == 0)).collect()
 }
 
 /// Why a design was kept.
-fn reason(place: usize, taken: &[(usize, usize)], plan: &Plan) -> String {
+fn reason(place: usize, taken: &[(usize, usize)], plan: &Plan, traded: bool) -> String {
     let mut seen = 0;
     let distance = taken.iter().find_map(|(distance, count)| {
         seen += count;
         (place < seen).then_some(*distance)
     });
     let distance = distance.unwrap_or(plan.min_distance);
-    format!("best mean - {} sd among those at least {distance} letters from every design above", plan.caution)
+    let by = if traded { "first layers of trade-offs, in them best" } else { "best" };
+    format!("{by} mean - {} sd among those at least {distance} letters from every design above", plan.caution)
 }

@@ -1,5 +1,6 @@
 //! The parts of a design job: prior, reward, judge, known sequences.
 
+use super::goal::{Goal, Requirement};
 use super::model::{self, Choice, Scorer};
 use super::settings::Plan;
 use crate::cli::constraining::open_constrained;
@@ -35,9 +36,13 @@ pub(super) struct Parts {
     pub(super) reward: Box<dyn Reward>,
     pub(super) reward_name: String,
     pub(super) scorer: Box<dyn Oracle>,
+    /// Standard deviations that the reward takes off the scorer's mean.
+    pub(super) caution: f64,
     pub(super) judge: Box<dyn Oracle>,
     pub(super) judge_name: String,
     pub(super) truth: Option<Box<dyn Oracle>>,
+    /// Further values that are to be high.
+    pub(super) goals: Vec<Goal>,
     pub(super) known: BTreeMap<Sequence, (String, Option<f64>)>,
     /// The reward's figures on rows of the table that it did not see.
     pub(super) held_out: Option<HeldOut>,
@@ -88,10 +93,15 @@ impl Parts {
             _ => (None, Vec::new(), Vec::new()),
         };
         let (learned_reward, learned_judge) = taught.map(|taught| (taught.reward, taught.judge)).unzip();
-        let Scorer { name: reward_name, reward, oracle: scorer } = match &plan.reward {
+        let Scorer { name: reward_name, reward, oracle: scorer, caution } = match &plan.reward {
             Some(name) => {
                 let parsed: OracleName = name.parse()?;
-                Scorer { name: name.clone(), reward: parsed.reward(options)?, oracle: parsed.open(options)? }
+                Scorer {
+                    name: name.clone(),
+                    reward: parsed.reward(options)?,
+                    oracle: parsed.open(options)?,
+                    caution: 0.0,
+                }
             }
             None => learned_reward.ok_or_else(|| Error::usage("`design` needs a table or `--reward`"))?,
         };
@@ -112,9 +122,11 @@ impl Parts {
             reward,
             reward_name,
             scorer,
+            caution,
             judge,
             judge_name,
             truth,
+            goals: goals(plan, options)?,
             known,
             held_out: held.0,
             held_points: held.1,
@@ -185,6 +197,13 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
             fits(what, name.parse::<OracleName>()?.open(options)?.info(), &prior, &letters)?;
         }
     }
+    let goals = goals(plan, options)?;
+    for goal in &goals {
+        fits(&goal.name, goal.info(), &prior, &letters)?;
+    }
+    for text in &plan.require {
+        Requirement::parse(text)?.of(&goals)?;
+    }
     let (Some(records), Some(table)) = (records, table) else { return Ok(()) };
     if table.alphabet()? != letters || table.length != prior.length {
         return Err(Error::usage(format!(
@@ -206,6 +225,11 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
         }
     }
     Ok(())
+}
+
+/// The further goals, opened.
+fn goals(plan: &Plan, options: &OracleOptions) -> Result<Vec<Goal>> {
+    plan.goal.iter().map(|text| Goal::open(text, options)).collect()
 }
 
 /// A hash of the sequences and values of a table.

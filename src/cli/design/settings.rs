@@ -85,6 +85,16 @@ pub(in crate::cli) struct Args {
     /// cross-validation up to 2000 measured sequences and networks beyond [default: auto]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// A further value that is to be high, as NAME=KIND:ARGUMENT, again for each: designs are picked by layers of trade-offs with the
+    /// reward, the Pareto front first. The tilt is towards the reward alone: `--reward expr:…` combines values there
+    #[arg(long, value_name = "NAME=ORACLE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    goal: Vec<String>,
+    /// A bound that designs keep, again for each: NAME>=BOUND or NAME<=BOUND of the reward or a goal by name, and @P for the
+    /// probability that it holds, by mean and standard deviation [default of P: 0.5]
+    #[arg(long, value_name = "BOUND")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    require: Vec<String>,
     /// Go on where no model ranks held-out sequences better than chance: designs are guesses then
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -117,6 +127,10 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) min_distance: usize,
     pub(in crate::cli) caution: f64,
     pub(in crate::cli) allow_known: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) goal: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) require: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) trust: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,6 +280,8 @@ impl Args {
             min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,
             caution: within("caution", self.caution.unwrap_or(1.0), -100.0..=100.0)?,
             allow_known: self.allow_known,
+            goal: self.goal,
+            require: self.require,
             trust: self.trust,
             model: self.model,
             unsupported: self.unsupported,

@@ -1,5 +1,6 @@
 //! What a design job answers.
 
+use super::goal::Goal;
 use super::pick::Picked;
 use super::prepare::Parts;
 use super::settings::Plan;
@@ -80,11 +81,38 @@ pub(super) struct Summary {
     pub(super) by_judge: Option<Against>,
     pub(super) by_measurement: Option<Against>,
     pub(super) held_out: Option<HeldOut>,
+    /// What the designs are worth by further goals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) goals: Vec<ByGoal>,
     /// Families of models that were tried on the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) models: Vec<Trial>,
     pub(super) verdict: Certified,
     pub(super) top: Vec<Line>,
+}
+
+/// A further goal in the summary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ByGoal {
+    name: String,
+    mean: Option<f64>,
+    best: Option<f64>,
+    /// Designs that nothing drawn beats in one value without losing in another.
+    front: usize,
+}
+
+fn goals(parts: &Parts, picked: &Picked) -> Vec<ByGoal> {
+    let front = picked.rows.iter().filter(|row| row.layer == Some(0)).count();
+    let by = |(place, goal): (usize, &Goal)| {
+        let values: Vec<f64> = picked.rows.iter().filter_map(|row| row.goals[place].0).collect();
+        ByGoal {
+            name: goal.name.clone(),
+            mean: (!values.is_empty()).then(|| Estimate::mean(&values).value),
+            best: values.iter().copied().reduce(f64::max),
+            front,
+        }
+    };
+    parts.goals.iter().enumerate().map(by).collect()
 }
 
 impl Summary {
@@ -108,9 +136,10 @@ impl Summary {
             judge: parts.judge_name.clone(),
             designs: picked.rows.len(),
             drawn: picked.samples.len(),
-            unique: picked.unique,
-            new: picked.new,
-            trust: plan.trust.map(|limit| [limit, picked.trusted]),
+            unique: picked.passed(0),
+            new: picked.passed(1),
+            trust: plan.trust.map(|limit| [limit, picked.passed(2)]),
+            goals: goals(parts, picked),
             models: parts.trials.clone(),
             min_distance: picked.kept_distance,
             predicted_mean: (!predicted.is_empty()).then(|| Estimate::mean(&predicted).value),
@@ -223,6 +252,15 @@ impl fmt::Display for Summary {
                     ),
                 ]);
             }
+        }
+        for goal in &self.goals {
+            let text = format!(
+                "mean {}, best {}; {} designs on the Pareto front",
+                number(goal.mean),
+                number(goal.best),
+                goal.front
+            );
+            rows.push([format!("goal {}", goal.name), text]);
         }
         if let Some(held) = &self.held_out {
             rows.push([

@@ -53,12 +53,17 @@ pub(super) fn csv(picked: &Picked, parts: &Parts) -> Result<String> {
     let maybe = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.6}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |error: csv::Error| Error::device("cannot write the table of designs").because(error);
-    writer.write_record(COLUMNS).map_err(failed)?;
+    let mut names: Vec<String> = COLUMNS.map(str::to_owned).to_vec();
+    if !parts.goals.is_empty() {
+        names.push("front".to_owned());
+        names.extend(parts.goals.iter().flat_map(|goal| [format!("{}_mean", goal.name), format!("{}_sd", goal.name)]));
+    }
+    writer.write_record(&names).map_err(failed)?;
     for row in &picked.rows {
         let near = row.nearest.as_ref();
         let letters = row.sequence.text(alphabet);
         let mutations = parts.mutations(&row.sequence);
-        let fields = [
+        let mut fields = vec![
             id(row),
             letters,
             mutations.as_deref().map_or_else(String::new, format_mutations),
@@ -88,7 +93,11 @@ pub(super) fn csv(picked: &Picked, parts: &Parts) -> Result<String> {
             if row.truth.is_some() { "ok".to_owned() } else { String::new() },
             row.times_drawn.to_string(),
         ];
-        writer.write_record(fields).map_err(failed)?;
+        if !parts.goals.is_empty() {
+            fields.push(row.layer.map_or_else(String::new, |layer| (layer + 1).to_string()));
+            fields.extend(row.goals.iter().flat_map(|(mean, sd)| [maybe(*mean), maybe(*sd)]));
+        }
+        writer.write_record(&fields).map_err(failed)?;
     }
     let bytes =
         writer.into_inner().map_err(|error| Error::device("cannot write the table").because(error.to_string()))?;
