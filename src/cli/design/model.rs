@@ -93,6 +93,10 @@ impl Choice {
                 format!("`--model {model}` is for {MANY} measured sequences at most; there are {}", set.len());
             return Err(Error::usage(message).hint(format!("--model {NETWORKS} takes any number")));
         }
+        if set.range().0 == set.range().1 {
+            return Err(Error::data(format!("all {} measured sequences have the value {}", set.len(), set.range().0))
+                .hint("name another column with --value-column"));
+        }
         context.note(format!("cross-validating models on {} measured sequences", set.len()));
         let trials = trials(&set, FOLDS, BUDGET, context.seed().child("trials"), &context.pool()?)?;
         for [name, line] in trials.iter().map(model_line) {

@@ -185,6 +185,7 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
         (Some(name), _) => open_constrained(name, &rules, &context.device()?)?.0.config().clone(),
         (None, Some(shape)) => {
             let shape = PriorConfig { constraint: rules.clone(), ..shape.clone() };
+            shape.check()?;
             Imposed::new(&shape.rules(), &shape.alphabet()?, shape.length)?;
             shape
         }

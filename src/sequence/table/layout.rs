@@ -30,7 +30,8 @@ impl Layout {
     pub(super) fn of(table: &Table, options: &ReadOptions) -> Result<Self> {
         let role = |named: &Option<String>, names: &[&str]| match named {
             Some(name) => table.column(name).map(Some),
-            None => Ok(table.find(names)),
+            // two columns of one name are refused: which is meant is not guessed
+            None => table.find(names).map(|index| table.column(&table.columns[index])).transpose(),
         };
         let named = [&options.sequence_column, &options.id_column, &options.sd_column, &options.mutations_column];
         let strands = if named.iter().all(|name| name.is_none()) { strand_columns(table) } else { None };
