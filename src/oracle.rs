@@ -17,6 +17,8 @@ mod model;
 mod noisy;
 mod option;
 mod outcome;
+mod record;
+mod recorded;
 mod rules;
 mod table;
 
@@ -33,8 +35,11 @@ pub use metered::{Metered, Usage};
 pub use model::Model;
 pub use noisy::Noisy;
 pub use outcome::{Bound, Outcome};
+pub use recorded::Recorded;
 pub use rules::Kept;
 pub use table::Table;
+
+pub(crate) use record::Record;
 
 use crate::error::Result;
 use crate::sequence::Sequence;

@@ -12,7 +12,6 @@ pub(super) use settings::{Args, Plan};
 
 use super::context::Context;
 use crate::error::{Error, Result};
-use crate::oracle::OracleOptions;
 use crate::store::{RunFolder, RunInfo};
 use std::path::Path;
 use summary::Summary;
@@ -40,7 +39,7 @@ pub(super) fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> 
         Some(input) => Some(plan.reading.records(input, context)?),
         None => None,
     };
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     prepare::check(plan, records.as_ref(), &options, context)?;
     let mut info = RunInfo::new("design", context.seed_number, plan)?;
     if let Some(records) = &records {

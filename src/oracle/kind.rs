@@ -10,6 +10,7 @@ use crate::store::open_model;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Options for opening an oracle.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,13 @@ pub struct OracleOptions {
     pub read: ReadOptions,
     /// The folder of named data sets, if tables may be data sets of the manifest there.
     pub data_dir: Option<PathBuf>,
+    /// The seed that a command is told, unless it stands in front of the command.
+    pub seed: u64,
+    /// Children of a command, unless they stand in front of it; 1 where this is left open.
+    pub workers: Option<usize>,
+    /// How long a command may take for a batch without a sign of progress, unless it stands in front of it; 600 s where this is
+    /// left open.
+    pub timeout: Option<Duration>,
 }
 
 /// How an oracle kind is opened from its argument.
