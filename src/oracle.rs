@@ -15,6 +15,7 @@ mod kind;
 mod metered;
 mod model;
 mod noisy;
+mod onnx;
 mod option;
 mod outcome;
 mod record;
@@ -34,6 +35,9 @@ pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
 pub use metered::{Metered, Usage};
 pub use model::Model;
 pub use noisy::Noisy;
+#[cfg(feature = "onnx")]
+pub use onnx::Onnx;
+pub use onnx::OnnxConfig;
 pub use outcome::{Bound, Outcome};
 pub use recorded::Recorded;
 pub use rules::Kept;

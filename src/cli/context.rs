@@ -162,7 +162,9 @@ impl Context {
     /// What oracles are opened with: the seed, and the data folder where there is one. Verbs that let oracles be programs
     /// add what their flags say.
     pub(super) fn oracle_options(&self) -> OracleOptions {
-        OracleOptions { data_dir: self.data_dir.clone(), seed: self.seed_number, ..OracleOptions::default() }
+        let onnx_runtime = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let data_dir = self.data_dir.clone();
+        OracleOptions { data_dir, seed: self.seed_number, onnx_runtime, ..OracleOptions::default() }
     }
 
     /// A verb's settings: what its table in the file says, then the flags. `path` is the table's, such as
