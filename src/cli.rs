@@ -4,6 +4,7 @@
 //! A verb is one file with an `Args` struct and `run(args, &Context) -> Result<()>`, and one line in `Verb` and in
 //! its dispatch.
 
+mod asking;
 mod bench;
 mod card;
 mod certify;

@@ -15,8 +15,11 @@ mod kind;
 mod metered;
 mod model;
 mod noisy;
+mod onnx;
 mod option;
 mod outcome;
+mod record;
+mod recorded;
 mod rules;
 mod table;
 mod trial;
@@ -33,10 +36,16 @@ pub use kind::{ORACLES, OracleKind, OracleName, OracleOptions, open};
 pub use metered::{Metered, Usage};
 pub use model::Model;
 pub use noisy::Noisy;
+#[cfg(feature = "onnx")]
+pub use onnx::Onnx;
+pub use onnx::OnnxConfig;
 pub use outcome::{Bound, Outcome};
+pub use recorded::Recorded;
 pub use rules::Kept;
 pub use table::Table;
 pub use trial::{FAMILIES, Fit, Support, Trial, best, cross_validate, is_significant, trials};
+
+pub(crate) use record::Record;
 
 use crate::error::Result;
 use crate::sequence::Sequence;

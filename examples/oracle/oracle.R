@@ -20,7 +20,7 @@ answer <- function(sequences) {
   good <- !grepl("[^ACGT]", sequences)
   said <- rep('"status":"infeasible","reason":"letters other than ACGT"', length(sequences))
   values <- score(sequences[good])
-  number <- paste0('"values":{"gc":', format(values, digits = 15, trim = TRUE, scientific = TRUE), "}")
+  number <- paste0('"values":{"gc":', format(values, digits = 17, trim = TRUE, scientific = TRUE), "}")
   said[good] <- ifelse(is.finite(values), number, '"status":"failed","reason":"not a number"')
   said
 }

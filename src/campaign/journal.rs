@@ -2,7 +2,7 @@
 
 use super::Pick;
 use crate::error::{Error, Result};
-use crate::oracle::{Bound, Outcome};
+use crate::oracle::{Outcome, Record};
 use crate::reward::Prediction;
 use crate::sequence::{Alphabet, Sequence};
 use crate::store::{append_lines, remove_partials_below, whole_lines, write_atomic};
@@ -33,49 +33,6 @@ const SEARCH: &str = "search.json";
 #[serde(deny_unknown_fields)]
 struct Searched {
     surrogate_calls: u64,
-}
-
-/// A line of `labels.jsonl`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    sequence: String,
-    status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sd: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    below: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    above: Option<f64>,
-}
-
-impl Line {
-    fn new(sequence: String, outcome: &Outcome) -> Self {
-        let (below, above) = match outcome {
-            Outcome::Censored { bound: Bound::Below(bound) } => (Some(*bound), None),
-            Outcome::Censored { bound: Bound::Above(bound) } => (None, Some(*bound)),
-            _ => (None, None),
-        };
-        let reason = outcome.reason().map(str::to_owned);
-        let status = outcome.status().to_owned();
-        Self { sequence, status, value: outcome.value(), sd: outcome.sd(), reason, below, above }
-    }
-
-    fn outcome(self) -> Option<Outcome> {
-        let bound = self.below.map(Bound::Below).or(self.above.map(Bound::Above));
-        Some(match self.status.as_str() {
-            "ok" => Outcome::Value { mean: self.value?, sd: self.sd },
-            "infeasible" => Outcome::Infeasible { reason: self.reason? },
-            "failed" => Outcome::Failed { reason: self.reason? },
-            "censored" => Outcome::Censored { bound: bound? },
-            "skipped" => Outcome::Skipped,
-            _ => return None,
-        })
-    }
 }
 
 /// A row of `batch.csv`.
@@ -172,7 +129,7 @@ impl Journal {
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let outcomes = lines.enumerate().map(|(index, text)| {
             let at = |what: &str| foreign(&path, what).line(index as u64 + 1);
-            let line: Line = serde_json::from_slice(text).map_err(|error| at("not a label").because(error))?;
+            let line: Record = serde_json::from_slice(text).map_err(|error| at("not a label").because(error))?;
             let pick = picks.get(index).ok_or_else(|| at("more labels than the batch has sequences"))?;
             let asked = pick.sequence.text(alphabet);
             if line.sequence != asked {
@@ -188,7 +145,7 @@ impl Journal {
         let Some(path) = self.round(round).map(|folder| folder.join(LABELS)) else { return Ok(()) };
         let mut lines = Vec::new();
         for (pick, outcome) in picks.iter().zip(outcomes) {
-            serde_json::to_writer(&mut lines, &Line::new(pick.sequence.text(alphabet), outcome))
+            serde_json::to_writer(&mut lines, &Record::new(pick.sequence.text(alphabet), outcome))
                 .map_err(|error| Error::device("cannot write a label").because(error))?;
             lines.push(b'\n');
         }
@@ -203,6 +160,7 @@ fn foreign(path: &Path, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle::Bound;
 
     fn picks(texts: &[&str], dna: &Alphabet) -> Vec<Pick> {
         let pick = |(index, text): (usize, &&str)| Pick {

@@ -142,6 +142,21 @@ impl Base {
             let counts = count_base(chain, count, seed, pool, context)?;
             return Self::counted(chain, reward, counts, pool);
         }
+        Self::sampled(chain, reward, count, seed, pool, context)
+    }
+
+    /// Draws `count` base samples and asks for the reward of those alone, however few sequences there are.
+    ///
+    /// # Errors
+    /// When a tensor operation or the reward fails, or Ctrl-C was pressed.
+    pub(super) fn sampled(
+        chain: &DiffusionChain,
+        reward: &dyn Reward,
+        count: usize,
+        seed: Seed,
+        pool: &Pool,
+        context: &Context,
+    ) -> Result<Self> {
         let mut values = Vec::with_capacity(count);
         base_paths(chain, count, seed, pool, context, |block| {
             const SHARD: usize = 512;

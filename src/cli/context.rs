@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::settings::{self, ConfigFile};
 use crate::error::{Error, Result};
 use crate::nn::{Pool, Precision, set_precision};
+use crate::oracle::OracleOptions;
 use crate::random::Seed;
 use candle_core::Device;
 use serde::de::DeserializeOwned;
@@ -116,6 +117,11 @@ impl Context {
         }
     }
 
+    /// The same on one thread.
+    pub(super) fn alone(&self) -> Self {
+        Self { quiet: self.quiet, ..self.beside(self.seed_number, 1) }
+    }
+
     /// The root of the seed tree.
     pub(super) fn seed(&self) -> Seed {
         Seed::root(self.seed_number)
@@ -151,6 +157,14 @@ impl Context {
             Error::usage("no data folder: the home folder is not known")
                 .hint("pass --data-dir FOLDER or set SEQTILT_DATA")
         })
+    }
+
+    /// What oracles are opened with: the seed, and the data folder where there is one. Verbs that let oracles be programs
+    /// add what their flags say.
+    pub(super) fn oracle_options(&self) -> OracleOptions {
+        let onnx_runtime = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let data_dir = self.data_dir.clone();
+        OracleOptions { data_dir, seed: self.seed_number, onnx_runtime, ..OracleOptions::default() }
     }
 
     /// A verb's settings: what its table in the file says, then the flags. `path` is the table's, such as

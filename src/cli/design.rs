@@ -15,7 +15,6 @@ pub(super) use settings::{Args, Plan};
 
 use super::context::Context;
 use crate::error::{Error, Result};
-use crate::oracle::OracleOptions;
 use crate::store::{RunFolder, RunInfo, RunRecord};
 use model::Choice;
 use std::path::Path;
@@ -44,7 +43,7 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
         Some(input) => Some(plan.reading.records(input, context)?),
         None => None,
     };
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     prepare::check(&plan, records.as_ref(), &options, context)?;
     if let Some(records) = &records {
         plan.settle(records)?;

@@ -11,7 +11,7 @@ use crate::eval::diversity::{cluster_count, mean_pairwise};
 use crate::eval::novelty::Novelty;
 use crate::eval::quantile::quantile;
 use crate::eval::{Estimate, Metric, spectrum::Spectrum};
-use crate::oracle::{OracleName, OracleOptions};
+use crate::oracle::OracleName;
 use crate::sequence::{Alphabet, Sequence};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -120,7 +120,7 @@ fn measure(
     };
     let mut scores = Vec::new();
     if let Some(name) = &args.oracle {
-        let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+        let options = context.oracle_options();
         let mut oracle = name.parse::<OracleName>()?.open(&options)?;
         if oracle.info().alphabet != *alphabet {
             return Err(Error::data(format!(

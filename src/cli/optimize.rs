@@ -11,6 +11,8 @@ mod start;
 mod summary;
 mod tilted;
 
+pub(super) use anchored::{Anchored, Fit, RoundReward};
+pub(super) use learner::Learner;
 pub(super) use ranking::{RANKINGS, Ranked, ranked};
 pub(super) use searcher::SEARCHES;
 pub(super) use settings::{Args, Plan, Protocol};
@@ -18,10 +20,10 @@ pub(super) use settings::{Args, Plan, Protocol};
 use super::context::Context;
 use crate::campaign::{Campaign, Journal, Means, Round};
 use crate::error::Result;
-use crate::oracle::{Oracle, OracleName, OracleOptions};
+use crate::oracle::{Oracle, OracleName};
 use crate::store::{RunFolder, RunInfo};
 use searcher::Searcher;
-use start::Known;
+pub(super) use start::Known;
 use std::path::Path;
 use summary::Summary;
 
@@ -41,19 +43,34 @@ pub(super) fn search(
     plan: &Plan,
     out: &Path,
     context: &Context,
-    mut done: impl FnMut(&Round) -> Result<()>,
+    done: impl FnMut(&Round) -> Result<()>,
 ) -> Result<Campaign> {
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     let mut oracle = plan.oracle.parse::<OracleName>()?.open(&options)?;
     let known = Known::read(plan, oracle.info(), context)?;
-    Searcher::check(plan, &known, context)?;
+    explore(plan, &known, oracle.as_mut(), out, context, done)
+}
+
+/// The same by an oracle that is open, from what is known.
+///
+/// # Errors
+/// As [`search`].
+pub(super) fn explore(
+    plan: &Plan,
+    known: &Known,
+    oracle: &mut dyn Oracle,
+    out: &Path,
+    context: &Context,
+    mut done: impl FnMut(&Round) -> Result<()>,
+) -> Result<Campaign> {
+    Searcher::check(plan, known, context)?;
     let journal = Journal::in_folder(out);
-    let mut searcher = Searcher::new(plan, &known, &journal, out, context)?;
+    let mut searcher = Searcher::new(plan, known, &journal, out, context)?;
     let mut campaign = Campaign::new(plan.rounds.clone(), known.domain.clone(), known.pairs(), journal.clone())?;
     let pool = context.pool()?;
     let mut means = Means {
         proposer: searcher.proposer(),
-        oracle: oracle.as_mut(),
+        oracle,
         seed: context.seed(),
         pool: &pool,
         observer: &mut context.observer(),
@@ -70,7 +87,7 @@ pub(super) fn search(
 /// When a part fails or Ctrl-C was pressed; the same command then goes on.
 fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     let started = std::time::Instant::now();
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     // the oracle of the search is opened by itself: a program that loads a model need not do so twice at a time
     let oracle = plan.oracle.parse::<OracleName>()?.open(&options)?.info().clone();
     let known = Known::read(plan, &oracle, context)?;

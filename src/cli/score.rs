@@ -1,11 +1,12 @@
 //! `seqtilt score`
 
+use super::asking::Asking;
 use super::context::Context;
 use super::input::Reading;
 use super::printer;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
-use crate::oracle::{Metered, Oracle, OracleName, OracleOptions, Outcome, Usage};
+use crate::oracle::{Metered, Oracle, OracleName, Outcome, Usage};
 use crate::sequence::{Alphabet, Record};
 use crate::store::write_atomic;
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     max_evals: Option<u64>,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     reading: Reading,
 }
 
@@ -86,8 +89,7 @@ impl From<Usage> for Evaluations {
 
 pub(super) fn run(mut args: Args, context: &Context) -> Result<()> {
     let name: OracleName = args.oracle.parse()?;
-    let data_dir = context.data_dir().ok().map(std::path::Path::to_owned);
-    let oracle = name.open(&OracleOptions { data_dir, ..OracleOptions::default() })?;
+    let oracle = name.open(&args.asking.options(context)?)?;
     let info = oracle.info().clone();
     if args.column.is_some() {
         args.reading.sequence_column = args.column.take();

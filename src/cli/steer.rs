@@ -18,7 +18,6 @@ use crate::finetune::Paths;
 use crate::inference::{Steered, Steering, Target, steer, units};
 use crate::nn::Pool;
 use crate::observe::{Event, Observer as _};
-use crate::oracle::OracleOptions;
 use crate::random::Seed;
 use crate::reward::{Domain, Multilinear, Needs, Reward, Score, Vertices, enumerable};
 use outcome::Outcome;
@@ -32,7 +31,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let device = context.device()?;
     let (prior, _) = open_prior(args.prior()?, &device)?;
     let plan = args.plan(prior.config())?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     let oracle = plan.reward.open(&options)?;
     let info = oracle.info().clone();
     fits("reward", &info, prior.config(), prior.alphabet())?;
@@ -53,14 +52,19 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         _ => None,
     };
     let reward = table.as_ref().map(|table| table as &dyn Reward).or(reward.as_deref());
-    let asked = OracleScore::new(oracle, plan.missing);
+    if reward.is_some() && plan.max_evals.is_some() {
+        let message =
+            format!("`--max-evals` counts what an oracle is asked; `{}` is read with its gradient", plan.reward);
+        return Err(Error::usage(message).hint("leave it out"));
+    }
+    let asked = OracleScore::new(oracle, plan.missing).within(plan.max_evals);
     let vertices = reward.map(|reward| Vertices::within(reward, &domain, &device));
     let score = vertices.as_ref().map_or(&asked as &dyn Score, |vertices| vertices);
     let chain = plan.chain.chain(Arc::new(prior))?;
     let target = Target { chain: &chain, score, reward, alpha: plan.alpha, outlook: plan.outlook };
     let method = plan.method();
     let seed = context.seed().child("steer");
-    let drawn = draw(method.as_ref(), &target, plan.count, seed.child("draw"), &pool, context)?;
+    let drawn = draw(method.as_ref(), &target, plan.count, seed.child("draw"), &pool, Some(&asked), context)?;
     let outcome = Outcome {
         verdict: certify(&plan, &chain, reward, &drawn, seed.child("base"), &pool, context)?,
         unique: (reward.is_none()).then(|| asked.unique()),
@@ -70,7 +74,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     rows::write(args.out(), &drawn, &outcome, chain.prior().alphabet(), context)
 }
 
-/// Draws unit by unit, so that Ctrl-C is heard.
+/// Draws unit by unit, so that Ctrl-C is heard; a budget that is spent ends with the units before.
 ///
 /// # Errors
 /// When the method does not fit the target, a tensor operation or the reward fails, or Ctrl-C was pressed.
@@ -80,9 +84,12 @@ pub(super) fn draw(
     count: usize,
     seed: Seed,
     pool: &Pool,
+    asked: Option<&OracleScore>,
     context: &Context,
 ) -> Result<Steered> {
-    let (units, at_once) = (units(method, target.chain, count), 4 * pool.threads());
+    // what a budget pays for must not depend on threads
+    let at_once = if asked.is_some_and(OracleScore::is_limited) { 1 } else { 4 * pool.threads() };
+    let units = units(method, target.chain, count);
     let mut observer = context.observer();
     let mut flow = observer.on_event(&Event::Start { stage: STAGE, total: count as u64, done: 0 });
     let mut all = Steered::default();
@@ -91,7 +98,18 @@ pub(super) fn draw(
             let message = format!("stopped after {} of {count} sequences", all.sequences.len());
             return Err(Error::interrupted(message).hint("the same command draws them from the start"));
         }
-        all.append(steer(method, target, first..(first + at_once).min(units), count, seed, pool)?);
+        match steer(method, target, first..(first + at_once).min(units), count, seed, pool) {
+            Ok(drawn) => all.append(drawn),
+            Err(error) => match asked.filter(|asked| asked.is_spent() && !all.sequences.is_empty()) {
+                Some(asked) => {
+                    let (drawn, spent) = (all.sequences.len(), asked.spent());
+                    context
+                        .note(format!("{drawn} of {count} sequences: {spent} evaluations, and --max-evals is spent"));
+                    break;
+                }
+                None => return Err(error),
+            },
+        }
         flow = observer.on_event(&Event::Step { stage: STAGE, done: all.sequences.len() as u64, figures: &[] });
     }
     let _ = observer.on_event(&Event::Finish { stage: STAGE });

@@ -114,8 +114,8 @@ impl Oracle for Command {
 }
 
 /// Opens `COMMAND`, or settings, a colon and the command.
-pub(super) fn open(argument: &str, _: &OracleOptions) -> Result<Box<dyn Oracle>> {
-    Ok(Box::new(Command::open(CommandConfig::parse(argument)?)?))
+pub(super) fn open(argument: &str, options: &OracleOptions) -> Result<Box<dyn Oracle>> {
+    Ok(Box::new(Command::open(CommandConfig::read(argument, options)?)?))
 }
 
 /// A program has values alone.

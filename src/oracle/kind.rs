@@ -1,6 +1,6 @@
 //! Oracles by name: `KIND:ARGUMENT`.
 
-use super::{Model, Oracle, Table, command, ehrlich, expression, fitted, formula, noisy, rules};
+use super::{Model, Oracle, Table, command, ehrlich, expression, fitted, formula, noisy, onnx, rules};
 use crate::data::{self, Landscape};
 use crate::error::{Error, Result};
 use crate::registry::registry;
@@ -10,6 +10,7 @@ use crate::store::open_model;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Options for opening an oracle.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,15 @@ pub struct OracleOptions {
     pub read: ReadOptions,
     /// The folder of named data sets, if tables may be data sets of the manifest there.
     pub data_dir: Option<PathBuf>,
+    /// The seed that a command is told, unless it stands in front of the command.
+    pub seed: u64,
+    /// Children of a command, unless they stand in front of it; 1 where this is left open.
+    pub workers: Option<usize>,
+    /// How long a command may take for a batch without a sign of progress, unless it stands in front of it; 600 s where this is
+    /// left open.
+    pub timeout: Option<Duration>,
+    /// The library that runs ONNX models; that of its usual name where this is left open.
+    pub onnx_runtime: Option<PathBuf>,
 }
 
 /// How an oracle kind is opened from its argument.
@@ -56,6 +66,8 @@ registry! {
         "another oracle with Gaussian noise and evaluations that fail";
     "cmd" => OracleKind { argument: "COMMAND", oracle: command::open, reward: command::reward },
         "any program that speaks the protocol of `oracle template`; cmd:workers=4,timeout=600:COMMAND for other settings";
+    "onnx" => OracleKind { argument: "FILE", oracle: onnx::open, reward: onnx::reward },
+        "network in an ONNX file, for builds with the feature onnx; onnx:alphabet=dna,length=8:FILE says what the file does not";
 }
 
 /// The name of an oracle in two parts.
@@ -65,7 +77,7 @@ registry! {
 /// let name: OracleName = "table:assay.csv".parse()?;
 /// assert_eq!((name.kind.as_str(), name.argument.as_str()), ("table", "assay.csv"));
 /// let error = "tabel:assay.csv".parse::<OracleName>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `gp`, `linear`, `ehrlich`, `expr`, `rules`, `noisy`, `cmd`");
+/// assert_eq!(error.to_string(), "unknown oracle kind `tabel`; accepted: `table`, `model`, `potts`, `pwm`, `gp`, `linear`, `ehrlich`, `expr`, `rules`, `noisy`, `cmd`, `onnx`");
 /// assert_eq!(error.hint_text(), Some("did you mean `table`?"));
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
@@ -210,7 +222,7 @@ mod tests {
         let error = "assay.csv".parse::<OracleName>().unwrap_err();
         assert_eq!(
             error.message(),
-            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `gp:FILE`, `linear:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`, `cmd:COMMAND`"
+            "`assay.csv` is not an oracle; accepted: `table:FILE`, `model:DIR`, `potts:FILE`, `pwm:FILE`, `gp:FILE`, `linear:FILE`, `ehrlich:states=32,length=32,motifs=4,motif-length=4,seed=0`, `expr:0.7*a + max(b,0); a=KIND:ARGUMENT; b=KIND:ARGUMENT`, `rules:FILE`, `noisy:sd=0.1,fail=0.1,seed=3:KIND:ARGUMENT`, `cmd:COMMAND`, `onnx:FILE`"
         );
         let error = "table:".parse::<OracleName>().unwrap_err();
         assert_eq!(error.message(), "`table:` lacks its argument; `table:FILE` is accepted");

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::eval::quantile::quantile;
 use crate::finetune::divergence::DivergenceKind;
 use crate::observe::{Event, Observer as _};
-use crate::oracle::{OracleName, OracleOptions};
+use crate::oracle::OracleName;
 use case::{Case, UNIFORM};
 use cell::{Cell, Study};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let out = required("bench divergences", "out", args.out.clone())?;
     let kinds = kinds(args)?;
     let lists = study(args)?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = context.oracle_options();
     let truth_name: OracleName = args.truth.as_deref().unwrap_or("table:tfbind8").parse()?;
     let reward_name: OracleName = args.reward.as_deref().unwrap_or("model:tfbind8-reward").parse()?;
     let paths = within("base-paths", args.base_paths.unwrap_or(1_000_000), 100..=100_000_000)?;

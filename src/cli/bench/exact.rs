@@ -19,7 +19,7 @@ use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::FrontierPoint;
 use crate::finetune::{CONTROL, OBJECTIVES};
-use crate::oracle::{OracleName, OracleOptions};
+use crate::oracle::OracleName;
 use crate::registry::unknown;
 use crate::reward::{Multilinear, Reward, enumerable};
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let out = required("bench exact", "out", args.out.clone())?;
     let prior_name = args.prior.clone().unwrap_or_else(|| "tfbind8-prior-full".to_owned());
     let reward_name: OracleName = args.reward.as_deref().unwrap_or("table:tfbind8").parse()?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = context.oracle_options();
     let reward = reward_name.reward(&options)?;
     let reward_fingerprint = reward_name.open(&options)?.info().fingerprint.clone();
     let (prior, prior_folder) = open_prior(&prior_name, &context.device()?)?;

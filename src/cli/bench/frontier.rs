@@ -20,7 +20,7 @@ use crate::cli::printer::columns;
 use crate::cli::tilted::Sampler;
 use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
-use crate::oracle::{Metered, OracleName, OracleOptions};
+use crate::oracle::{Metered, OracleName};
 use crate::random::Seed;
 use crate::reward::enumerable;
 use crate::store::sha256_file;
@@ -140,7 +140,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let prior_name = args.prior.clone().unwrap_or_else(|| "tfbind8-prior-full".to_owned());
     let reward_name: OracleName = args.reward.as_deref().unwrap_or("table:tfbind8").parse()?;
     let judge_name: Option<OracleName> = args.judge.as_deref().map(str::parse).transpose()?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = context.oracle_options();
     let reward = reward_name.reward(&options)?;
     let mut scorers = Scorers {
         reward: Metered::new(reward_name.open(&options)?),

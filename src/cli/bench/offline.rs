@@ -130,7 +130,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
         min_distance: within("min-distance", args.min_distance.unwrap_or(1), 0..=10_000)?,
         plan: tuning.plan(prior.config())?,
     };
-    let options = OracleOptions { read: args.reading.options()?, data_dir: context.data_dir().ok().map(Into::into) };
+    let options = OracleOptions { read: args.reading.options()?, ..context.oracle_options() };
     let folder = BenchFolder::open(&out, NAME)?;
     let task =
         Task { setting: &setting, prior: Arc::new(prior), prior_folder: &prior_folder, seen: &seen, options: &options };

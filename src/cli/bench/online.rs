@@ -249,7 +249,7 @@ fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report
         return Err(Error::usage(format!("seed {} is asked for twice", seeds[twice])).hint("name every seed once"));
     }
     let threshold = args.threshold.unwrap_or(0.9);
-    let options = OracleOptions { read: args.reading.options()?, data_dir: context.data_dir().ok().map(Into::into) };
+    let options = OracleOptions { read: args.reading.options()?, ..context.oracle_options() };
     let records = args.reading.records(&protocol.start, context)?;
     let start = known(&records)?;
     let truth = args.truth.as_ref().unwrap_or(&protocol.oracle).parse::<OracleName>()?;

@@ -18,7 +18,7 @@ use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::eval::exact::Tilt;
 use crate::finetune::word_score::WordLaw;
-use crate::oracle::{OracleName, OracleOptions};
+use crate::oracle::OracleName;
 use crate::random::Seed;
 use crate::reward::enumerable;
 use candle_core::DType;
@@ -94,7 +94,7 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let base_paths = within("base-paths", args.base_paths.unwrap_or(1_000_000), 100..=100_000_000)?;
     let prior_name = args.prior.as_deref().unwrap_or("tfbind8-prior");
     let reward_name: OracleName = args.reward.as_deref().unwrap_or("table:tfbind8").parse()?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = context.oracle_options();
     let reward = reward_name.reward(&options)?;
     let reward_hash = reward_name.open(&options)?.info().fingerprint.clone();
     let (prior, model) = open_prior(prior_name, &context.device()?)?;

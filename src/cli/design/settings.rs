@@ -1,6 +1,7 @@
 //! Arguments of `design`, and what they amount to.
 
 use super::model::{check_name, measured};
+use crate::cli::asking::Asking;
 use crate::cli::check::{required, within};
 use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
@@ -107,6 +108,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "N")]
     reward_epochs: Option<u64>,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     tuning: Tuning,
     #[command(flatten)]
     constraining: Constraining,
@@ -122,6 +125,8 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) reward: Option<String>,
     pub(in crate::cli) judge: Option<String>,
     pub(in crate::cli) truth: Option<String>,
+    #[serde(skip)]
+    pub(in crate::cli) asking: Asking,
     pub(in crate::cli) count: usize,
     pub(in crate::cli) samples: usize,
     pub(in crate::cli) min_distance: usize,
@@ -275,6 +280,7 @@ impl Args {
             reward: self.reward,
             judge: self.judge,
             truth: self.truth,
+            asking: self.asking,
             count: within("count", self.count.unwrap_or(96), 1..=100_000)?,
             samples: within("samples", self.samples.unwrap_or(4000), 1..=10_000_000)?,
             min_distance: within("min-distance", self.min_distance.unwrap_or(2), 0..=10_000)?,

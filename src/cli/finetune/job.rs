@@ -1,5 +1,6 @@
 //! One fine-tune from prior and reward to a certified sampler on disk.
 
+use super::learned::{Learned, LearnedReport};
 use super::page;
 use super::settings::Plan;
 use super::start::{Finished, StartReport};
@@ -8,6 +9,7 @@ use crate::cli::certify::{Base, Certified, StandIn, Weighing, scored_paths};
 use crate::cli::context::Context;
 use crate::cli::drive::drive;
 use crate::cli::memory;
+use crate::cli::oracle_score::OracleScore;
 use crate::cli::tilted::{CONTROL, PRIOR_FOLDER, Tilted};
 use crate::diffusion::Prior;
 use crate::diffusion::{CONSISTENCY, fingerprint};
@@ -73,6 +75,23 @@ pub(in crate::cli) struct Outcome {
     pub(in crate::cli) path: Vec<Point>,
     /// The exact frontier, where sequences can be enumerated.
     pub(in crate::cli) frontier: Vec<FrontierPoint>,
+    /// How a reward without a gradient was climbed by a method that needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) learned: Option<LearnedReport>,
+    /// Evaluations of an oracle without a gradient, those of the certificate counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) evaluations: Option<u64>,
+}
+
+/// What a run reads beside its reward.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sources<'a> {
+    /// What is climbed in the place of the reward, which the certificate is about in any case.
+    pub(super) climbed: Option<&'a dyn Reward>,
+    /// Where that was learned, and how it is said.
+    pub(super) learned: Option<(&'a Learned, &'a str)>,
+    /// The oracle behind the reward, where it is asked.
+    pub(super) asked: Option<&'a OracleScore>,
 }
 
 #[derive(Serialize)]
@@ -120,10 +139,13 @@ impl Job<'_> {
     }
 
     /// What decides the result.
-    fn info(&self, prior_fingerprint: &str) -> Result<RunInfo> {
+    ///
+    /// # Errors
+    /// When a model cannot be read.
+    pub(super) fn info(&self) -> Result<RunInfo> {
         let recorded = Recorded { prior: self.prior_name, reward: &self.reward_name, plan: &self.plan };
         let mut info = RunInfo::new("finetune", self.seed, &recorded)?
-            .with_version("prior", prior_fingerprint)
+            .with_version("prior", fingerprint(self.prior_folder)?)
             .with_version("reward", self.reward_fingerprint.clone());
         let rules = &self.prior.config().constraint;
         if !rules.is_empty() {
@@ -146,38 +168,70 @@ impl Job<'_> {
     /// # Errors
     /// When a step fails, a file cannot be written, or Ctrl-C was pressed.
     pub(in crate::cli) fn run(&self, context: &Context) -> Result<Outcome> {
-        let prior_fingerprint = fingerprint(self.prior_folder)?;
-        let seed = Seed::root(self.seed);
-        let info = self.info(&prior_fingerprint)?;
-        let keep = self.keep(context)?;
-        let mut folder = RunFolder::open(self.out, &info)?;
+        let info = self.info()?;
+        match self.begin(&info, context)? {
+            Some(folder) => self.proceed(folder, &info, Sources::default(), context),
+            None => Outcome::read(self.out),
+        }
+    }
+
+    /// Opens the folder of the run; none where it is complete.
+    ///
+    /// # Errors
+    /// When the run does not fit into memory, or the folder is of another one.
+    pub(super) fn begin(&self, info: &RunInfo, context: &Context) -> Result<Option<RunFolder>> {
+        self.keep(context)?;
+        let folder = RunFolder::open(self.out, info)?;
         if folder.is_finished() {
             context.note(format!("`{}` is complete: this is its certificate", self.out.display()));
-            return Outcome::read(self.out);
+            return Ok(None);
         }
         self.caution(context)?;
+        Ok(Some(folder))
+    }
+
+    /// Runs it in a folder that was begun, or goes on with it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(super) fn proceed(
+        &self,
+        mut folder: RunFolder,
+        info: &RunInfo,
+        sources: Sources<'_>,
+        context: &Context,
+    ) -> Result<Outcome> {
+        let (keep, seed) = (self.keep(context)?, Seed::root(self.seed));
+        let from = sources.learned.and_then(|(learned, _)| learned.from.as_ref()).or(self.from);
+        let climbed = sources.climbed.unwrap_or(self.reward);
+        let limited = sources.asked.is_some_and(OracleScore::is_limited);
         let pool = context.pool()?;
         let chain = self.plan.chain.chain(self.prior.clone())?;
         let config = self.plan.finetune.clone();
         let (letters, length) = (self.prior.alphabet().len(), self.prior.config().length);
         let draw = || match self.base {
             Some((counts, _)) => Base::counted(&chain, self.reward, counts.clone(), &pool),
+            // what is counted is not spent on sequences that the prior hardly draws
+            None if limited => {
+                Base::sampled(&chain, self.reward, self.plan.base_paths, seed.child("base"), &pool, context)
+            }
             None => Base::draw(&chain, self.reward, self.plan.base_paths, seed.child("base"), &pool, context),
         };
         // another divergence than KL is met through the base chain's rewards, which come first then
         let mut base = None;
-        let mut stand_in = None;
+        let (mut stand_in, mut turned) = (None, None);
         if config.divergence != DivergenceKind::Kl {
             let drawn = draw()?;
             let tilting = drawn.tilting(config.alpha, config.divergence.get())?;
             tilting.warnings().iter().for_each(|warning| context.note(format!("warning: {warning}")));
+            turned = Some(StandIn::new(climbed, &self.plan.finetune.divergence, tilting.clone()));
             stand_in = Some(StandIn::new(self.reward, &self.plan.finetune.divergence, tilting));
             base = Some(drawn);
         }
         let objective = (OBJECTIVES.get(&config.objective)?.make)(&config);
         let route = objective.route();
-        let turned = stand_in.as_ref().filter(|_| route == Route::Surrogate);
-        let source = turned.map_or(self.reward, |stand_in| &stand_in.surrogate as &dyn Reward);
+        let turned = turned.as_ref().filter(|_| route == Route::Surrogate);
+        let source = turned.map_or(climbed, |stand_in| &stand_in.surrogate as &dyn Reward);
         let exact = config.lookahead.is_some()
             || config.control.start == ControlStart::Tilt
             || config.soft_q.glimpse == GlimpseKind::Soft
@@ -194,9 +248,11 @@ impl Job<'_> {
             })
             .transpose()?;
         let terminal = SequenceTerminal::new(&chain, table.as_ref().map_or(source, |table| table as &dyn Reward));
-        let parts = Parts { plan: &self.plan, chain: &chain, source: self.prior_folder, from: self.from, pool: &pool };
+        let parts = Parts { plan: &self.plan, chain: &chain, source: self.prior_folder, from, pool: &pool };
         let inner = parts.begin(&terminal, keep, seed.child("finetune"))?;
-        let mut training = Watched { inner, parts, reward: self.reward, seed: seed.child("watch") };
+        // what is learned is not what is meant, and what is counted is not spent on looking
+        let watches = sources.climbed.is_none() && !limited;
+        let mut training = Watched { inner, parts, reward: self.reward, seed: seed.child("watch"), watches };
         drive("finetune", &mut training, &mut folder, self.plan.checkpoint, context)?;
         context.note(format!(
             "certifying on {} tuned and {} base paths",
@@ -209,6 +265,8 @@ impl Job<'_> {
         let paths = scored_paths(&chain, tuned.walk(), self.reward, count, seed, &pool)?;
         let mut verdict = base.certify(config.alpha, &paths, stand_in.as_ref())?;
         let (alpha, stand_in) = (config.alpha, stand_in.as_ref());
+        let learned =
+            sources.learned.map(|(learned, route)| learned.report(route.to_owned(), &paths.ends)).transpose()?;
         if self.weighs_base {
             let weighing = Weighing { chain: &chain, reward: self.reward, alpha, stand_in, pool: &pool };
             weighing.weigh(&mut verdict, tuned.walk(), &paths, count, seed.child("weighed"))?;
@@ -229,31 +287,28 @@ impl Job<'_> {
         let started = finished.start()?;
         let frontier = base.frontier()?.map_or_else(Vec::new, |frontier| frontier.curve(80));
         let start = Point { step: 0, reward: base.mean_reward(), kl: 0.0 };
+        let end =
+            Point { step: config.steps, reward: verdict.mean_reward().value, kl: verdict.certificate.path_kl.value };
         let outcome = Outcome {
             objective: config.objective.clone(),
             prior: self.prior_name.to_owned(),
             reward: self.reward_name.clone(),
             verdict,
             start: started,
-            path: std::iter::once(start).chain(read_path(self.out)?).collect(),
+            path: std::iter::once(start).chain(read_path(self.out)?).chain((!watches).then_some(end)).collect(),
             frontier,
+            learned,
+            evaluations: sources.asked.map(OracleScore::spent),
         };
-        self.write(folder, &info, prior_fingerprint, weights, &outcome)?;
+        self.write(folder, info, weights, &outcome)?;
         Ok(outcome)
     }
 
     /// Writes the sampler, its outcome and the page.
-    fn write(
-        &self,
-        folder: RunFolder,
-        info: &RunInfo,
-        prior_fingerprint: String,
-        weights: Tensors,
-        outcome: &Outcome,
-    ) -> Result<()> {
+    fn write(&self, folder: RunFolder, info: &RunInfo, weights: Tensors, outcome: &Outcome) -> Result<()> {
         let stored = Tilted {
             prior: self.prior_name.to_owned(),
-            prior_fingerprint,
+            prior_fingerprint: fingerprint(self.prior_folder)?,
             reward: self.reward_name.clone(),
             chain: self.plan.chain,
             finetune: self.plan.finetune.clone(),
@@ -315,6 +370,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} tilted towards {} ({})", self.prior, self.reward, self.objective)?;
         self.verdict.fmt(f)?;
+        if let Some(learned) = &self.learned {
+            write!(f, "\n{learned}")?;
+        }
+        if let Some(evaluations) = self.evaluations {
+            write!(f, "\nthe oracle evaluated {evaluations} sequences, those of the certificate counted")?;
+        }
         self.start.as_ref().map_or(Ok(()), |start| write!(f, "\n{start}"))
     }
 }

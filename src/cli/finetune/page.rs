@@ -79,6 +79,14 @@ pub(super) fn report(outcome: &Outcome, info: &RunInfo) -> Report {
         let items = items.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
         trust.push(Facts { title: "Initial law".to_owned(), items });
     }
+    if let Some(learned) = &outcome.learned {
+        report.answer.verdict.push(learned.route.clone());
+        let items = learned.rows().into_iter().map(|[name, value]| (name, value)).collect();
+        trust.push(Facts { title: "Learned reward against the oracle".to_owned(), items });
+    }
+    if let Some(evaluations) = outcome.evaluations {
+        report.headline("oracle evaluations", evaluations.to_string(), None);
+    }
     if !trust.is_empty() {
         let section = report.section(Topic::Sampler, "");
         for facts in trust {

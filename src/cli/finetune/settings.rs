@@ -5,7 +5,9 @@ use super::auto::{AUTO, Choice, Situation};
 use super::balance::BalanceArgs;
 use super::escort::EscortArgs;
 use super::initial::InitialArgs;
+use super::labelling::Labelling;
 use super::soft_q::SoftQArgs;
+use crate::cli::asking::Asking;
 use crate::cli::check::within;
 use crate::cli::constraining::{Constraining, Origin};
 use crate::cli::drive::CHECKPOINT_EVERY;
@@ -59,6 +61,14 @@ pub(in crate::cli) struct Args {
     /// Folder of the run and the tuned sampler
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
+    /// Evaluate at most so many sequences of an oracle without a gradient: those that are learned from and those of the certificate
+    /// [default: as many as there are]
+    #[arg(long, value_name = "N")]
+    pub(super) max_evals: Option<u64>,
+    #[command(flatten)]
+    pub(super) asking: Asking,
+    #[command(flatten)]
+    pub(super) labelling: Labelling,
     #[command(flatten)]
     pub(super) tuning: Tuning,
     #[command(flatten)]
@@ -218,6 +228,32 @@ pub(super) fn affordable(count: usize, length: usize, fewest: usize) -> usize {
     if length <= SHORT { count } else { (count * SHORT / length).max(fewest).min(count) }
 }
 
+impl Plan {
+    /// With as many certified paths as a budget leaves after so many labels, unless their numbers were given.
+    ///
+    /// # Errors
+    /// When too few are left, or fewer than were given.
+    pub(super) fn affording(self, max_evals: Option<u64>, labels: usize, tuning: &Tuning) -> Result<Self> {
+        let Some(most) = max_evals else { return Ok(self) };
+        let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(labels);
+        let half = left / 2;
+        let certificate_paths = tuning.certificate_paths.unwrap_or(self.certificate_paths.min(half));
+        let base_paths = tuning.base_paths.unwrap_or(self.base_paths.min(half));
+        if certificate_paths.min(base_paths) < LEAST || certificate_paths + base_paths > left {
+            let message = format!(
+                "`max-evals` is {most}: {left} are left for the certificate after {labels} labels; it takes one for each of its paths, \
+                 {LEAST} or more tuned ones and as many of the base chain"
+            );
+            return Err(Error::usage(message)
+                .hint("raise it, or ask for fewer with --labels, --certificate-paths or --base-paths"));
+        }
+        Ok(Self { certificate_paths, base_paths, ..self })
+    }
+}
+
+/// Paths of either kind behind a certificate, at least.
+const LEAST: usize = 100;
+
 impl Tuning {
     /// Settings for a demonstration: small enough for half a minute on four cores.
     pub(in crate::cli) fn quick(alpha: f64) -> Self {
@@ -342,12 +378,12 @@ impl Tuning {
             certificate_paths: within(
                 "certificate-paths",
                 self.certificate_paths.unwrap_or_else(|| affordable(20_000, prior.length, FEWEST)),
-                100..=50_000_000,
+                LEAST..=50_000_000,
             )?,
             base_paths: within(
                 "base-paths",
                 self.base_paths.unwrap_or_else(|| affordable(100_000, prior.length, FEWEST)),
-                100..=100_000_000,
+                LEAST..=100_000_000,
             )?,
             recompute: self.recompute,
             checkpoint: within("tuning-checkpoint", self.tuning_checkpoint.unwrap_or(CHECKPOINT_EVERY), 1..=u64::MAX)?,

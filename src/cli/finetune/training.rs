@@ -73,6 +73,8 @@ pub(super) struct Watched<'a> {
     pub(super) parts: Parts<'a>,
     pub(super) reward: &'a dyn Reward,
     pub(super) seed: Seed,
+    /// Whether it is.
+    pub(super) watches: bool,
 }
 
 impl Training for Watched<'_> {
@@ -91,7 +93,7 @@ impl Training for Watched<'_> {
     fn step(&mut self) -> Result<Figures> {
         let mut figures = self.inner.step()?;
         let (done, total) = (self.inner.done(), self.inner.total());
-        if done.is_multiple_of((total / POINTS).max(1)) || done == total {
+        if self.watches && (done.is_multiple_of((total / POINTS).max(1)) || done == total) {
             let tuned = self.parts.tuned(self.inner.weights())?;
             let chain = self.parts.chain;
             let count = affordable(WATCHED, chain.prior().config().length, WATCHED / 8);

@@ -8,14 +8,14 @@ use crate::sequence::Sequence;
 use candle_core::Tensor;
 
 /// A surrogate of a round and the seed of what it draws.
-pub(super) struct Fit {
-    pub(super) surrogate: Box<dyn Surrogate>,
-    pub(super) acquisition: Acquisition,
-    pub(super) draw: Seed,
+pub(in crate::cli) struct Fit {
+    pub(in crate::cli) surrogate: Box<dyn Surrogate>,
+    pub(in crate::cli) acquisition: Acquisition,
+    pub(in crate::cli) draw: Seed,
 }
 
 impl Fit {
-    pub(super) fn acquired(&self) -> Acquired<'_> {
+    pub(in crate::cli) fn acquired(&self) -> Acquired<'_> {
         Acquired::new(self.surrogate.as_ref(), self.acquisition, self.draw)
     }
 
@@ -27,18 +27,18 @@ impl Fit {
 }
 
 /// Two prices over rounds: see [`Anchor`].
-pub(super) struct Anchored {
+pub(in crate::cli) struct Anchored {
     prices: (f64, f64),
     /// Where words are enumerated: the recursion on all of them.
     table: Option<Anchor>,
     /// Where they are not: the fits before this round.
     fits: Vec<Fit>,
     /// Rounds that were gone through.
-    pub(super) rounds: usize,
+    pub(in crate::cli) rounds: usize,
 }
 
 /// The reward of a round.
-pub(super) enum RoundReward<'a> {
+pub(in crate::cli) enum RoundReward<'a> {
     /// On all words: that of the anchor, and the acquisition alone.
     Table { anchored: Multilinear, acquisition: Vec<f64> },
     /// A weighted sum of acquisitions, the last of which is the round's own.
@@ -46,7 +46,7 @@ pub(super) enum RoundReward<'a> {
 }
 
 impl RoundReward<'_> {
-    pub(super) fn reward(&self) -> &dyn Reward {
+    pub(in crate::cli) fn reward(&self) -> &dyn Reward {
         match self {
             Self::Table { anchored, .. } => anchored,
             Self::Sum(sum) => sum,
@@ -54,7 +54,7 @@ impl RoundReward<'_> {
     }
 
     /// The round's acquisition of all words, where they are enumerated.
-    pub(super) fn words(&self) -> Option<&[f64]> {
+    pub(in crate::cli) fn words(&self) -> Option<&[f64]> {
         match self {
             Self::Table { acquisition, .. } => Some(acquisition),
             Self::Sum(_) => None,
@@ -63,7 +63,7 @@ impl RoundReward<'_> {
 }
 
 /// Σ_j w_j a_j.
-pub(super) struct WeightedSum<'a> {
+pub(in crate::cli) struct WeightedSum<'a> {
     name: String,
     parts: Vec<(f64, Acquired<'a>)>,
 }
@@ -94,7 +94,7 @@ impl Anchored {
     ///
     /// # Errors
     /// When a price is out of range.
-    pub(super) fn new(alpha: f64, beta: f64, letters: usize, length: usize) -> Result<Self> {
+    pub(in crate::cli) fn new(alpha: f64, beta: f64, letters: usize, length: usize) -> Result<Self> {
         let words = enumerable(letters, length).then(|| letters.pow(length as u32));
         let table = Anchor::new(alpha, beta, words.unwrap_or(0))?;
         Ok(Self { prices: (alpha, beta), table: words.map(|_| table), fits: Vec::new(), rounds: 0 })
@@ -105,7 +105,7 @@ impl Anchored {
     ///
     /// # Errors
     /// When a surrogate fails.
-    pub(super) fn reward<'a>(&'a self, fit: &'a Fit, known: Option<&Measured>) -> Result<RoundReward<'a>> {
+    pub(in crate::cli) fn reward<'a>(&'a self, fit: &'a Fit, known: Option<&Measured>) -> Result<RoundReward<'a>> {
         let name = format!("{} of round {}", fit.acquisition, self.rounds + 1);
         let domain = fit.surrogate.domain();
         if let Some(anchor) = &self.table {
@@ -131,7 +131,7 @@ impl Anchored {
     ///
     /// # Errors
     /// When a surrogate fails.
-    pub(super) fn advance(&mut self, fit: Option<Fit>) -> Result<()> {
+    pub(in crate::cli) fn advance(&mut self, fit: Option<Fit>) -> Result<()> {
         self.rounds += 1;
         let Some(fit) = fit.filter(|_| self.prices.1 > 0.0) else { return Ok(()) };
         if let Some(anchor) = &mut self.table {

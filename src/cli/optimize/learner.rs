@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Surrogate")]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Learner {
+pub(in crate::cli) struct Learner {
     /// A sequence and its reverse complement are the same molecule; DNA and RNA only
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -44,11 +44,16 @@ pub(super) struct Learner {
 }
 
 impl Learner {
+    /// The same with a length within which sequences are alike, unless one was given.
+    pub(in crate::cli) fn within(self, letters: f64) -> Self {
+        Self { length_scale: self.length_scale.or(Some(Tuned::Fixed(letters))), ..self }
+    }
+
     /// The settings of a kind, checked.
     ///
     /// # Errors
     /// When the kind is unknown or a setting is out of range.
-    pub(super) fn config(&self, kind: Option<&str>) -> Result<SurrogateConfig> {
+    pub(in crate::cli) fn config(&self, kind: Option<&str>) -> Result<SurrogateConfig> {
         let default = SurrogateConfig::default();
         let kind = match kind {
             Some(kind) => SURROGATES.get(kind)?.name.to_owned(),

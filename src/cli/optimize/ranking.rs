@@ -4,7 +4,7 @@ use super::settings::Plan;
 use crate::campaign::Campaign;
 use crate::cli::context::Context;
 use crate::error::Result;
-use crate::oracle::{OracleName, OracleOptions};
+use crate::oracle::OracleName;
 use crate::registry::registry;
 use crate::reward::{Prediction, SurrogateConfig, Tuned};
 use crate::sequence::Sequence;
@@ -51,7 +51,7 @@ pub(in crate::cli) struct Ranked {
 /// When the oracle cannot be opened or the surrogate not be fitted.
 pub(in crate::cli) fn ranked(plan: &Plan, campaign: &Campaign, context: &Context) -> Result<Vec<Ranked>> {
     // what a deterministic oracle gives as a standard deviation, such as the spread of an ensemble, is no error of its labels
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = plan.asking.options(context)?;
     let exact = plan.oracle.parse::<OracleName>()?.open(&options)?.info().deterministic;
     let measured = campaign.measured();
     let plain = |(sequence, measured)| Ranked { sequence, measured, posterior: None };

@@ -5,6 +5,7 @@ use super::ranking::{RANKINGS, Ranking};
 use super::searcher::{SEARCHES, Search};
 use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign::{self, SELECTIONS, Selection};
+use crate::cli::asking::Asking;
 use crate::cli::check::{required, within};
 use crate::cli::finetune::Tuning;
 use crate::cli::input::Reading;
@@ -114,6 +115,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "N")]
     prior_steps: Option<u64>,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     learner: Learner,
     #[command(flatten)]
     tuning: Tuning,
@@ -128,6 +131,8 @@ const ALPHA: f64 = 0.02;
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::cli) struct Plan {
     pub(super) oracle: String,
+    #[serde(skip)]
+    pub(super) asking: Asking,
     pub(super) start: Option<String>,
     pub(super) prior: Option<String>,
     pub(super) proposer: String,
@@ -150,6 +155,18 @@ pub(in crate::cli) struct Plan {
 }
 
 impl Plan {
+    /// What decides a proposal, without the names of files.
+    pub(in crate::cli) fn method(&self) -> impl Serialize + '_ {
+        let (learning, rounds) =
+            ((&self.surrogate, self.climbed()), (&self.rounds, self.samples, self.reset, self.keep_known));
+        (&self.proposer, learning, rounds, self.alpha, self.beta, self.selection, self.min_distance, &self.tuning)
+    }
+
+    /// The same with what learns and what is climbed.
+    pub(in crate::cli) fn learning(self, surrogate: SurrogateConfig, acquisition: Acquisition) -> Self {
+        Self { surrogate, acquisition: Some(acquisition), ..self }
+    }
+
     /// What a tilted prior is tilted towards.
     pub(super) fn climbed(&self) -> Acquisition {
         self.acquisition.unwrap_or(Acquisition::Ucb { bonus: 1.0 })
@@ -239,6 +256,34 @@ impl Args {
         args
     }
 
+    /// Rounds that label what a tilted sampler draws, for a reward to be learned from: a batch is a sample of the sampler's law, and
+    /// what was labelled before is tilted towards like everything else.
+    pub(in crate::cli) fn labelling(oracle: String, prior: String, batches: Vec<usize>, tuning: Tuning) -> Self {
+        Self {
+            samples: batches.iter().max().map(|most| 4 * most),
+            keep_known: true,
+            selection: Some("sampled".to_owned()),
+            ..Self::drawing("tilted", oracle, prior, batches, tuning)
+        }
+    }
+
+    /// The same with what learns, what is climbed, and how a batch is chosen from how many draws.
+    pub(in crate::cli) fn choosing(self, learner: Learner, acquisition: &str, samples: usize, distance: usize) -> Self {
+        let acquisition = Some(acquisition.to_owned());
+        Self { learner, acquisition, samples: Some(samples), min_distance: Some(distance), ..self }
+    }
+
+    /// A search that draws from a prior, in batches.
+    pub(in crate::cli) fn drawing(
+        search: &str,
+        oracle: String,
+        prior: String,
+        batches: Vec<usize>,
+        tuning: Tuning,
+    ) -> Self {
+        Self { oracle: Some(oracle), prior: Some(prior), batches, tuning, ..Self::of(search) }
+    }
+
     /// With a proposer and nothing else.
     pub(in crate::cli) fn of(proposer: &str) -> Self {
         Self { proposer: Some(proposer.to_owned()), ..Self::default() }
@@ -313,6 +358,7 @@ impl Args {
         }
         Ok(Plan {
             oracle,
+            asking: self.asking,
             start: self.start,
             prior: self.prior,
             proposer,

@@ -12,7 +12,7 @@ use crate::store::Sha256;
 const HINT: &str = "name a start table and an oracle of the same sequences";
 
 /// The start data, and the sequences that are searched.
-pub(super) struct Known {
+pub(in crate::cli) struct Known {
     pub(super) domain: Domain,
     /// The table, where one was named.
     pub(super) records: Option<Records>,
@@ -21,6 +21,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Sequences and values of what is searched, of which there need be none.
+    pub(in crate::cli) fn of(domain: Domain, rows: Vec<(Sequence, f64)>) -> Self {
+        Self { domain, records: None, rows }
+    }
+
     /// Reads the start table; without one, what the oracle takes is searched.
     ///
     /// # Errors
@@ -34,7 +39,7 @@ impl Known {
                 return Err(Error::usage(message).hint("pass a table of known sequences of one length with --start"));
             }
             let domain = Domain { alphabet: oracle.alphabet.clone(), length: least };
-            return Ok(Self { domain, records: None, rows: Vec::new() });
+            return Ok(Self::of(domain, Vec::new()));
         };
         let records = plan.reading.records(source, context)?;
         if records.is_empty() {

@@ -1,9 +1,11 @@
 //! `seqtilt oracle bench`
 
+use crate::cli::asking::Asking;
+use crate::cli::check::within;
 use crate::cli::context::Context;
 use crate::cli::printer::columns;
 use crate::error::{Error, Result};
-use crate::oracle::{Oracle, OracleName, OracleOptions};
+use crate::oracle::{Oracle, OracleName};
 use crate::random::Rng;
 use crate::sequence::Sequence;
 use serde::Serialize;
@@ -41,6 +43,11 @@ pub(super) struct Args {
     /// Time for each batch size [default: 0.5]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
+    /// Ask for at most so many sequences: larger batches are not tried once they are spent [default: as many as there is time for]
+    #[arg(long, value_name = "N")]
+    max_evals: Option<usize>,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 #[derive(Serialize)]
@@ -84,7 +91,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     if !(seconds > 0.0 && seconds <= 600.0) {
         return Err(Error::usage(format!("`seconds` is {seconds}; more than 0 and at most 600 is accepted")));
     }
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = args.asking.options(context)?;
     let started = Instant::now();
     let mut oracle = name.open(&options)?;
     let startup = started.elapsed().as_secs_f64();
@@ -96,8 +103,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let mut rng = context.seed().child("bench").rng();
     let mut batches = Vec::new();
+    let mut left = within("max-evals", args.max_evals.unwrap_or(usize::MAX), 1..=usize::MAX)?;
     for size in SIZES {
-        let batch = time(oracle.as_mut(), size, length, seconds, &mut rng)?;
+        if size > left {
+            context.note(format!("batches of {size} and more are not tried: {left} of --max-evals are left"));
+            break;
+        }
+        let batch = time(oracle.as_mut(), size, length, seconds, &mut left, &mut rng)?;
         let slow = batch.milliseconds > PATIENCE * 1e3 * seconds;
         batches.push(batch);
         // where a batch takes that long, a larger one says nothing new
@@ -118,11 +130,19 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     context.emit(&figures)
 }
 
-/// The median time of a batch of fresh random sequences; drawing them is not counted.
-fn time(oracle: &mut dyn Oracle, size: usize, length: usize, seconds: f64, rng: &mut Rng) -> Result<Batch> {
+/// The median time of a batch of fresh random sequences; drawing them is not counted. No more than what is left is asked for.
+fn time(
+    oracle: &mut dyn Oracle,
+    size: usize,
+    length: usize,
+    seconds: f64,
+    left: &mut usize,
+    rng: &mut Rng,
+) -> Result<Batch> {
     let alphabet = oracle.info().alphabet.clone();
     let (mut times, mut spent) = (Vec::new(), 0.0);
-    while times.len() < REPEATS || spent < seconds {
+    while size <= *left && (times.len() < REPEATS || spent < seconds) {
+        *left -= size;
         let mut word = || {
             let ids: Vec<u8> = (0..length).map(|_| rng.below(alphabet.len()) as u8).collect();
             Sequence::from_ids(ids, &alphabet)

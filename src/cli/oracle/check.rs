@@ -1,5 +1,6 @@
 //! `seqtilt oracle check`
 
+use crate::cli::asking::Asking;
 use crate::cli::context::Context;
 use crate::cli::input::Reading;
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub(super) struct Args {
     /// Sequences to ask for: a file or a data set, of which the first 512 are used [default: 64 random ones]
     #[arg(long, value_name = "FILE")]
     probes: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
     #[command(flatten)]
     reading: Reading,
 }
@@ -63,10 +66,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         let (info, checks) = on_the_wire(&name, args, context)?;
         return told(&name, info, checks, context);
     }
-    let options = OracleOptions {
-        read: args.reading.options()?,
-        data_dir: context.data_dir().ok().map(std::path::Path::to_owned),
-    };
+    let options = OracleOptions { read: args.reading.options()?, ..args.asking.options(context)? };
     let mut oracle = name.open(&options)?;
     let info = oracle.info().clone();
     let probes = match &args.probes {
@@ -80,7 +80,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
 
 /// A command is tried on the wire, where more can go wrong than an open oracle shows.
 fn on_the_wire(name: &OracleName, args: Args, context: &Context) -> Result<(OracleInfo, Vec<Check>)> {
-    let config = CommandConfig::parse(&name.argument)?;
+    let config = CommandConfig::read(&name.argument, &args.asking.options(context)?)?;
     let probes = match &args.probes {
         Some(source) => {
             let info = Command::open(config.clone())?.info().clone();

@@ -14,7 +14,7 @@ use crate::diffusion::{uniform_name, uniform_prior};
 use crate::error::{Error, Result};
 use crate::finetune::OBJECTIVES;
 use crate::nn::Pool;
-use crate::oracle::{OracleInfo, OracleName, OracleOptions};
+use crate::oracle::{OracleInfo, OracleName};
 use crate::reward::{Multilinear, Needs, Reward, Score as _, Whole, enumerable};
 use crate::store::write_atomic;
 use guided::Walked;
@@ -134,7 +134,7 @@ pub(super) fn run(args: &EnergyArgs, asked: &Asked<'_>, context: &Context) -> Re
         return Err(Error::usage(message).hint(format!("the sequences are in `{FILE}` there")));
     }
     let temperature = positive("temperature", args.temperature.unwrap_or(1.0))?;
-    let options = OracleOptions { data_dir: context.data_dir().ok().map(Into::into), ..OracleOptions::default() };
+    let options = context.oracle_options();
     let oracle = name.open(&options)?;
     let info = oracle.info().clone();
     let length = length(args.length, &info)?;

@@ -1,5 +1,6 @@
 //! Arguments of `steer`, and what they amount to.
 
+use crate::cli::asking::Asking;
 use crate::cli::check::{positive, required, within};
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
@@ -85,6 +86,12 @@ pub(in crate::cli) struct Args {
     /// Paths of the base chain behind the certificate of guidance; 0 for none [default: 20000]
     #[arg(long, value_name = "N")]
     base_paths: Option<usize>,
+    /// Evaluate at most so many sequences of an oracle without a gradient; once they are spent, what was drawn is written
+    /// [default: as many as are drawn]
+    #[arg(long, value_name = "N")]
+    max_evals: Option<u64>,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 /// Everything that decides what is drawn.
@@ -101,6 +108,8 @@ pub(super) struct Plan {
     pub(super) missing: Option<f64>,
     pub(super) chain: ChainConfig,
     pub(super) base_paths: usize,
+    pub(super) max_evals: Option<u64>,
+    pub(super) asking: Asking,
 }
 
 impl Args {
@@ -177,6 +186,8 @@ impl Args {
             missing: self.missing,
             chain: ChainConfig { steps, hold: self.hold.unwrap_or(fitting), grid, solver, eta: 1.0 },
             base_paths: within("base-paths", self.base_paths.unwrap_or(20_000), 0..=100_000_000)?,
+            max_evals: self.max_evals,
+            asking: self.asking.clone(),
         })
     }
 }

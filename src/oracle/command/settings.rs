@@ -2,6 +2,7 @@
 
 use super::split::split;
 use crate::error::{Error, Result};
+use crate::oracle::OracleOptions;
 use crate::registry::unknown;
 use crate::sequence::Alphabet;
 use serde_json::Value;
@@ -72,9 +73,20 @@ impl CommandConfig {
     /// # Errors
     /// When the command cannot be split, a setting is unknown or out of range, or its file cannot be read.
     pub fn parse(argument: &str) -> Result<Self> {
+        Self::read(argument, &OracleOptions::default())
+    }
+
+    /// The same with the seed, the children and the time-out of `options` where none stand in front.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn read(argument: &str, options: &OracleOptions) -> Result<Self> {
         let front = argument.split_once(':').filter(|(front, _)| front.contains('=') && !front.contains([' ', '\t']));
         let (settings, command) = front.unwrap_or(("", argument));
         let mut config = Self::new(split(command)?);
+        config.seed = options.seed;
+        config.workers = options.workers.unwrap_or(config.workers);
+        config.timeout = options.timeout.unwrap_or(config.timeout);
         for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
             config.set(key, value)?;
@@ -148,6 +160,16 @@ mod tests {
         let set = CommandConfig::parse("handshake=2,grace=0.1,restarts=3,batch=7,seed=9,alphabet=dna:./run").unwrap();
         assert_eq!((set.handshake.as_secs(), set.grace.as_millis(), set.restarts), (2, 100, 3));
         assert_eq!((set.batch, set.seed, set.alphabet), (Some(7), 9, Some(Alphabet::dna())));
+    }
+
+    #[test]
+    fn what_stands_in_front_wins_over_the_options() {
+        let timeout = Some(Duration::from_secs(7));
+        let options = OracleOptions { seed: 5, workers: Some(3), timeout, ..OracleOptions::default() };
+        let plain = CommandConfig::read("./run", &options).unwrap();
+        assert_eq!((plain.seed, plain.workers, plain.timeout.as_secs()), (5, 3, 7));
+        let front = CommandConfig::read("seed=9,workers=2,timeout=1:./run", &options).unwrap();
+        assert_eq!((front.seed, front.workers, front.timeout.as_secs()), (9, 2, 1));
     }
 
     #[test]

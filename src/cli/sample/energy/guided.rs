@@ -63,7 +63,7 @@ impl Walked<'_> {
         let target =
             Target { chain: &walk, score: self.score, reward: Some(reward), alpha: self.temperature, outlook: None };
         let method = Guided { guide: Some(Guide::Soft), ..Guided::default() };
-        let drawn = steer::draw(&method, &target, count, context.seed().child("energy"), pool, context)?;
+        let drawn = steer::draw(&method, &target, count, context.seed().child("energy"), pool, None, context)?;
         if drawn.log_ratio.len() != drawn.sequences.len() {
             return Err(Error::device("guided paths came without their log-ratios"));
         }
