@@ -68,7 +68,15 @@ fn a_small_table_becomes_designs_near_its_sequences() {
 fn tables_that_support_nothing_are_refused_and_say_why() {
     let toy = toy(60, 0.0);
     fs::write(toy.path("few.csv"), table(12, 1.0)).unwrap();
+    let text = table(60, 0.0);
+    let flat = text.lines().skip(1).fold("sequence,value\n".to_owned(), |all, row| all + &row[..8] + ",1\n");
+    fs::write(toy.path("flat.csv"), flat).unwrap();
+    fs::write(toy.path("twice.csv"), "sequence,value,value\nACGTACGT,1,2\n").unwrap();
+    fs::write(toy.path("long.csv"), format!("{text}{},1\n", "A".repeat(5000))).unwrap();
     for (line, code, piece) in [
+        ("design flat.csv --out x", 3, "measured sequences have the value 1"),
+        ("design twice.csv --out x", 3, "column `value` occurs 2 times"),
+        ("design long.csv --out x", 2, "`length` is 5000"),
         ("design s.csv --out x", 3, "60 measured sequences support no prediction: the best of 4 models"),
         ("design few.csv --out x", 3, "12 measured sequences; at least 20"),
         (
