@@ -16,6 +16,9 @@ const TABLE: &str = "table";
 /// What a count model is smoothed by, in observations of each letter.
 const SMOOTHING: f64 = 0.5;
 
+/// Powers of two among which is found what to add to the counts of a prior of sites alone.
+const ADDED: std::ops::RangeInclusive<i32> = -14..=6;
+
 /// Numbers of changes that the network is told apart: soft steps at ½, 1½ and so on.
 const STEPS: usize = 8;
 
@@ -99,8 +102,12 @@ impl Denoiser for Sites {
 /// # Errors
 /// When the table has not been asked for, or has another shape.
 pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, alphabet: &Alphabet) -> Result<()> {
-    let shape = (length, alphabet.len());
-    let counted = Tensor::from_vec(log_frequencies(data, length, alphabet), shape, &Device::Cpu)?;
+    set(params, log_frequencies(&counts(data, length, alphabet), alphabet.len(), Smoothing::Add(SMOOTHING)), length)
+}
+
+fn set(params: &Params, log_frequencies: Vec<f64>, length: usize) -> Result<()> {
+    let letters = log_frequencies.len() / length;
+    let counted = Tensor::from_vec(log_frequencies, (length, letters), &Device::Cpu)?;
     for (_, table) in params.vars() {
         table.set(&counted.to_dtype(table.dtype())?.to_device(table.device())?)?;
     }
@@ -108,6 +115,12 @@ pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, alphabet: 
 }
 
 /// The weights of a prior of independent sites, with the frequencies of `data`: nothing to train, and all of its posteriors exact.
+///
+/// ```text
+/// f_i(v) = (n_i(v) + s)/(n + sV)   or   f_i(v) = (max(n_i(v) − d, 0) + d k_i/V)/n,   k_i letters that occur at site i
+/// ```
+/// whichever rule, s or d makes every sequence likeliest by the counts of all others. In a library of few variants most changes occur
+/// once: adding to counts would add changes at every site, taking off them gives new ones the place of those that will not come again.
 ///
 /// ```
 /// use seqtilt::diffusion::{DenoiserConfig, PriorConfig, Prior, site_weights};
@@ -119,7 +132,8 @@ pub(super) fn fill(params: &Params, data: &[Sequence], length: usize, alphabet: 
 /// let shape = PriorConfig { sites: true, denoiser: DenoiserConfig { layers: 0, ..plain.denoiser.clone() }, ..plain };
 /// let prior = Prior::new(&shape, &Params::frozen(site_weights(&shape, &data)?, &Device::Cpu))?;
 /// let log_f = prior.sites().unwrap().to_vec2::<f32>()?;
-/// assert!((log_f[0][0].exp() - 3.5 / 5.0).abs() < 1e-6 && (log_f[1][2].exp() - 1.5 / 5.0).abs() < 1e-6);
+/// let shares: Vec<f32> = log_f[1].iter().map(|log| log.exp()).collect();
+/// assert!(shares[1] > shares[2] && shares[2] > shares[0] && (shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
 /// # Ok::<(), seqtilt::Error>(())
 /// ```
 ///
@@ -132,20 +146,68 @@ pub fn site_weights(shape: &PriorConfig, data: &[Sequence]) -> Result<Tensors> {
     data.iter().try_for_each(|x| shape.check_length(x))?;
     let params = Params::trainable(Seed::root(0), DType::F32, &Device::Cpu);
     let alphabet = Prior::new(shape, &params)?.alphabet().clone();
-    fill(&params.child("denoiser").child(SITES), data, shape.length, &alphabet)?;
+    let counts = counts(data, shape.length, &alphabet);
+    let table = log_frequencies(&counts, alphabet.len(), Smoothing::best(&counts, alphabet.len()));
+    set(&params.child("denoiser").child(SITES), table, shape.length)?;
     params.snapshot()
 }
 
-fn log_frequencies(data: &[Sequence], length: usize, alphabet: &Alphabet) -> Vec<f64> {
-    let letters = alphabet.len();
-    let mut counts = vec![SMOOTHING; length * letters];
+/// How often every letter stands at every site.
+fn counts(data: &[Sequence], length: usize, alphabet: &Alphabet) -> Vec<f64> {
+    let mut counts = vec![0.0; length * alphabet.len()];
     for sequence in data {
         for (site, id) in sequence.padded(alphabet, length).into_iter().enumerate() {
-            counts[site * letters + usize::from(id)] += 1.0;
+            counts[site * alphabet.len() + usize::from(id)] += 1.0;
         }
     }
-    let total = data.len() as f64 + SMOOTHING * letters as f64;
-    counts.into_iter().map(|count| (count / total).ln()).collect()
+    counts
+}
+
+fn log_frequencies(counts: &[f64], letters: usize, smoothing: Smoothing) -> Vec<f64> {
+    counts.chunks(letters).flat_map(|site| site.iter().map(|count| smoothing.share(*count, site, 0.0).ln())).collect()
+}
+
+/// How a share is made of a count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Smoothing {
+    /// So much is added to every count.
+    Add(f64),
+    /// So much, 1 at most, is taken off every count above 0, and spread over all letters (absolute discounting, Ney et al. 1994).
+    Discount(f64),
+}
+
+impl Smoothing {
+    /// The share of a letter with a count at a site; `without` is 1 where one observation of this letter is left out.
+    fn share(self, count: f64, site: &[f64], without: f64) -> f64 {
+        let (letters, left) = (site.len() as f64, count - without);
+        let n = site.iter().sum::<f64>() - without;
+        match self {
+            Self::Add(s) => (left + s) / (n + s * letters),
+            Self::Discount(d) => {
+                let gone = f64::from(u8::from(without > 0.0 && left <= 0.0));
+                let kinds = site.iter().map(|count| f64::from(u8::from(*count > 0.0))).sum::<f64>() - gone;
+                ((left - d).max(0.0) + d * kinds / letters) / n
+            }
+        }
+    }
+
+    /// That under which every sequence is likeliest by the counts of all others; half an observation of each letter for one alone.
+    fn best(counts: &[f64], letters: usize) -> Self {
+        if counts[..letters].iter().sum::<f64>() < 2.0 {
+            return Self::Add(SMOOTHING);
+        }
+        let fit = |smoothing: Self| -> f64 {
+            let seen = |site: &[f64]| -> f64 {
+                let each = site.iter().filter(|count| **count > 0.0);
+                each.map(|count| count * smoothing.share(*count, site, 1.0).ln()).sum()
+            };
+            counts.chunks(letters).map(seen).sum()
+        };
+        let added = ADDED.map(|power| Self::Add(2_f64.powi(power)));
+        let taken = (1..=20).map(|twentieth| Self::Discount(f64::from(twentieth) / 20.0));
+        let best = added.chain(taken).map(|rule| (rule, fit(rule)));
+        best.reduce(|best, next| if next.1 > best.1 { next } else { best }).map_or(Self::Add(SMOOTHING), |best| best.0)
+    }
 }
 
 #[cfg(test)]
@@ -170,11 +232,41 @@ mod tests {
     }
 
     #[test]
+    fn a_small_library_gets_new_changes_as_often_as_it_had_them() {
+        let (protein, mut rng) = (Alphabet::protein(), Seed::root(4).rng());
+        let library: Vec<Sequence> = (0..200)
+            .map(|_| {
+                let ids: Vec<u8> =
+                    (0..100).map(|_| if rng.uniform() < 0.03 { rng.below(20) as u8 } else { 7 }).collect();
+                Sequence::from_ids(ids, &protein).unwrap()
+            })
+            .collect();
+        let counts = counts(&library, 100, &protein);
+        let changed = |smoothing: Smoothing| -> f64 {
+            let usual =
+                log_frequencies(&counts, 20, smoothing).into_iter().skip(7).step_by(20).map(f64::exp).sum::<f64>();
+            100.0 - usual
+        };
+        let sums = |rule| {
+            log_frequencies(&counts, 20, rule)
+                .chunks(20)
+                .map(|site| site.iter().map(|l| l.exp()).sum::<f64>())
+                .collect::<Vec<_>>()
+        };
+        // 100 · 0.03 · 19/20 = 2.85 changes a sequence; a library of 200 has that to ±0.12 (two standard errors 0.24)
+        let best = Smoothing::best(&counts, 20);
+        let found = changed(best);
+        assert!(sums(best).iter().chain(&sums(Smoothing::Add(1.0))).all(|sum| (sum - 1.0).abs() < 1e-12));
+        assert!(matches!(best, Smoothing::Discount(_)) && (found - 2.85).abs() < 0.6, "{best:?} {found}");
+        assert!(changed(Smoothing::Add(SMOOTHING)) > 6.0, "half an observation of every letter triples them");
+    }
+
+    #[test]
     fn training_starts_at_the_site_frequencies_and_keeps_their_table() {
         let (data, pool) = (library(), Pool::new(2).unwrap());
         let config = PretrainConfig { steps: 50, batch: 16, ema: 0.5, reverse_complement: false, ..Default::default() };
         let mut run = Pretraining::new(shape(), config, &data, Seed::root(3), &pool, &Device::Cpu).unwrap();
-        let log_f = log_frequencies(&data, 3, &Alphabet::dna());
+        let log_f = log_frequencies(&counts(&data, 3, &Alphabet::dna()), 4, Smoothing::Add(SMOOTHING));
         let exact = |x: &Sequence| (0..3).map(|i| log_f[i * 4 + usize::from(x.ids()[i])]).sum::<f64>();
         let bound = elbo(&run.prior().unwrap(), &data, 16, Seed::root(1), &pool).unwrap();
         let gaps: Vec<f64> = data.iter().zip(&bound.per_sequence).map(|(x, bound)| bound - exact(x)).collect();

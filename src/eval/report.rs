@@ -106,6 +106,8 @@ pub enum Topic {
     Progress,
     /// Reward against divergence from the prior.
     Frontier,
+    /// The reward against other goals.
+    TradeOffs,
     /// Whether the predictor can be trusted.
     Trust,
     /// Weights of the sampler's paths, and what is known of its start.
@@ -136,6 +138,7 @@ impl Topic {
             Self::Plate => "Plate",
             Self::Progress => "Reward over the run",
             Self::Frontier => "Reward against divergence",
+            Self::TradeOffs => "Trade-offs between goals",
             Self::Trust => "Can the predictor be trusted?",
             Self::Sampler => "Can the sampler be trusted?",
             Self::Hacking => "Is the predictor being exploited?",

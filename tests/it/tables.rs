@@ -139,5 +139,5 @@ fn further_goals_are_traded_off_and_bounds_are_kept() {
     let score = |row: &[f64]| row[0] - row[1];
     assert!(front.iter().all(|a| !front.iter().any(|b| score(b) > score(a) && b[3] > a[3])), "{front:?}");
     let page = fs::read_to_string(toy.path("d/report.html")).unwrap();
-    assert!(page.contains("Trade-off with ts") && page.contains("reward&gt;=2@0.7"));
+    assert!(page.contains("Reward against ts") && page.contains("reward&gt;=2@0.7"));
 }

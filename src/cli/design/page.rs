@@ -11,11 +11,15 @@ use crate::error::Result;
 use crate::eval::Metric;
 use crate::eval::logo::Profile;
 use crate::eval::report::{
-    Axis, Cell, Column, Dot, Facts, Funnel, HistogramPlot, Logo, Logos, Report, Scatter, ScatterGroup, Stage, Table,
-    Topic,
+    Axis, Cell, Column, Dot, Facts, Funnel, HeatMap, HistogramPlot, Logo, Logos, Report, Scatter, ScatterGroup, Stage,
+    Table, Topic,
 };
 use crate::sequence::Sequence;
 use crate::store::RunInfo;
+use std::collections::BTreeMap;
+
+/// Positions in the picture of mutations, at most.
+const POSITIONS: usize = 60;
 
 /// Pairs of designs whose distances are drawn, at most.
 const PAIRS: usize = 20_000;
@@ -50,6 +54,7 @@ pub(super) fn report(
     diversity(&mut report, picked, parts.metric());
     novelty(&mut report, picked, parts.metric());
     logos(&mut report, parts, picked)?;
+    mutations(&mut report, parts, picked);
     report.section(Topic::Funnel, "").add(funnel(plan, picked));
     report.section(Topic::Sequences, "").add(table(parts, picked));
     for (name, value) in provenance(info) {
@@ -86,34 +91,72 @@ fn answer(report: &mut Report, summary: &Summary, picked: &Picked) {
     }
 }
 
-/// The reward against every further goal: candidates, the front of all goals, designs.
+/// The reward against every further goal: candidates, designs, the front of all goals.
 fn trade_offs(report: &mut Report, parts: &Parts, picked: &Picked) {
+    if parts.goals.is_empty() {
+        return;
+    }
+    let section = report.section(Topic::TradeOffs, "");
     for (place, goal) in parts.goals.iter().enumerate() {
         let group = |name: &str, front: bool| ScatterGroup {
             name: name.to_owned(),
             dots: picked
                 .points
                 .iter()
-                .filter(|(_, goals, on_front)| *on_front == front && goals[place].is_some())
+                .filter(|(.., on_front)| *on_front == front)
                 .filter_map(|(mean, goals, _)| Some(Dot::new(goals[place]?, *mean)))
                 .collect(),
         };
         let designs = picked.rows.iter().filter_map(|row| Some(Dot::new(row.goals[place].0?, row.mean).named(id(row))));
-        let groups = vec![
-            group("other candidates", false),
-            group("Pareto front of all goals", true),
-            ScatterGroup { name: "designs".to_owned(), dots: designs.collect() },
-        ];
-        report.section(Topic::Frontier, "").add(Scatter {
-            title: format!("Trade-off with {}", goal.name),
-            caption: "Nothing that was drawn beats the front in one value without losing in another. Designs are picked front first."
-                .to_owned(),
+        let designs = ScatterGroup { name: "designs".to_owned(), dots: designs.collect() };
+        section.add(Scatter {
+            title: format!("Reward against {}", goal.name),
+            caption:
+                "Nothing that was drawn and keeps all bounds beats the front in one value without losing in another. \
+                      Designs are picked front first."
+                    .to_owned(),
             x: Axis::new(&goal.name),
             y: Axis::new("predicted by the reward"),
-            groups,
+            groups: vec![group("other candidates", false), designs, group("Pareto front of all goals", true)],
             ..Scatter::default()
         });
     }
+}
+
+/// How often designs change which letter, at the positions that they change most.
+fn mutations(report: &mut Report, parts: &Parts, picked: &Picked) {
+    let Some((wild_type, numbering)) = &parts.origin else { return };
+    let mut counts = BTreeMap::<i64, BTreeMap<u8, usize>>::new();
+    for mutation in picked.rows.iter().filter_map(|row| parts.mutations(&row.sequence)).flatten() {
+        *counts.entry(mutation.number).or_default().entry(mutation.to).or_default() += 1;
+    }
+    let mut often: Vec<(usize, i64)> =
+        counts.iter().map(|(number, letters)| (letters.values().sum(), *number)).collect();
+    often.sort_unstable_by(|a, b| b.cmp(a));
+    let mut positions: Vec<i64> = often.into_iter().take(POSITIONS).map(|(_, number)| number).collect();
+    positions.sort_unstable();
+    if positions.is_empty() {
+        return;
+    }
+    let alphabet = parts.prior.alphabet().plain();
+    let before =
+        |number: &i64| usize::try_from(number - numbering.first).ok().and_then(|index| wild_type.bytes().nth(index));
+    let share =
+        |letter: u8, number: &i64| counts[number].get(&letter).map(|count| *count as f64 / picked.rows.len() as f64);
+    report.section(Topic::Mutations, "").add(HeatMap {
+        title: "Letters that designs change".to_owned(),
+        caption: format!("The {} positions that are changed most; dots are the wild type's letters.", positions.len()),
+        unit: "share of designs".to_owned(),
+        rows: alphabet.letters().iter().map(|letter| char::from(*letter).to_string()).collect(),
+        columns: positions.iter().map(i64::to_string).collect(),
+        values: alphabet.letters().iter().map(|letter| positions.iter().map(|p| share(*letter, p)).collect()).collect(),
+        marks: positions
+            .iter()
+            .map(|p| alphabet.letters().iter().position(|letter| Some(*letter) == before(p)))
+            .collect(),
+        mark_name: "wild type".to_owned(),
+        ..HeatMap::default()
+    });
 }
 
 fn certificate(outcome: &Outcome) -> Facts {

@@ -48,13 +48,13 @@ impl Candidates {
         if let Some(limit) = plan.trust {
             let known: Vec<Sequence> = parts.known.keys().cloned().collect();
             left = near(left, &known, (limit, parts.metric()), pool)?;
-            funnel.push((format!("at most {limit} letters from a measured sequence"), left.len()));
+            funnel.push((format!("{limit} letters or less from the table"), left.len()));
         }
         let mut rated = rate(&left, parts)?;
         funnel.push(("scored".to_owned(), rated.len()));
         if same_on_both_strands(&rated, parts)? {
             rated = one_strand(rated, parts.prior.alphabet());
-            funnel.push(("one strand of each molecule: the reward gives both the same value".to_owned(), rated.len()));
+            funnel.push(("one strand of each molecule".to_owned(), rated.len()));
         }
         for text in &plan.require {
             let (requirement, place) = (Requirement::parse(text)?, Requirement::parse(text)?.of(&parts.goals)?);
