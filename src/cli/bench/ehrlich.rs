@@ -2,6 +2,7 @@
 
 mod cell;
 mod page;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -11,12 +12,15 @@ use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign;
 use crate::cli::check::{required, within};
 use crate::cli::context::Context;
+use crate::cli::finetune::Tuning;
 use crate::cli::memory;
+use crate::cli::optimize::{Learner, SEARCHES};
 use crate::cli::printer::columns;
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::EhrlichShape;
-use cell::{Cell, Set};
+use crate::registry::unknown;
+use cell::{Cell, Recipe, Set};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -33,6 +37,8 @@ const EXAMPLES: &str = "\
 Examples:
   seqtilt bench ehrlich --out ehrlich                   five functions, the floors, five seeds: 10 rounds of 128 labels
   seqtilt bench ehrlich --sets 32-4-4-4 --methods random,genetic,adalead,gp-ucb --seeds 0,1,2 --out short
+  seqtilt bench ehrlich --sets 32-4-4-4 --methods gp-ucb,guided --out prior
+                                    a prior that writes feasible sequences, guided by a surrogate of all labels
   seqtilt bench ehrlich --sets 128-4-4-4 --rounds 40 --epistasis 1 --out long --json
 
 A set is LENGTH-MOTIFS-LETTERS-QUANTISATION: letters of a sequence, motifs, letters of a motif, levels of a motif, over 32 states. A \
@@ -51,7 +57,8 @@ pub(super) struct Args {
     /// 256-4-8-4]
     #[arg(long, value_name = "L-C-K-Q,…", value_delimiter = ',')]
     sets: Option<Vec<String>>,
-    /// Methods, of `seqtilt list proposers` [default: random,genetic,adalead]
+    /// Methods, of `seqtilt list proposers`, or guided, tilted, non-adaptive and prior: searches of uniform letters without the pairs
+    /// that no feasible sequence of the start has shown [default: random,genetic,adalead]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     methods: Option<Vec<String>>,
     /// Seeds of the searches [default: 0,1,2,3,4]
@@ -72,6 +79,19 @@ pub(super) struct Args {
     /// Seed of the functions and of what is known at the start [default: 0]
     #[arg(long, value_name = "N")]
     problem: Option<u64>,
+    /// What searches of a prior climb: mean, ucb:K, thompson or bootstrap-max [default: mean]
+    #[arg(long, value_name = "NAME", allow_negative_numbers = true)]
+    acquisition: Option<String>,
+    /// Sequences that searches of a prior draw every round [default: 512]
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Least letters between two sequences of a batch of theirs [default: 4]
+    #[arg(long, value_name = "N")]
+    min_distance: Option<usize>,
+    #[command(flatten)]
+    learner: Learner,
+    #[command(flatten)]
+    tuning: Tuning,
 }
 
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
@@ -118,7 +138,11 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     once("set", &sets)?;
     once("method", &methods)?;
     once("seed", &seeds)?;
-    for method in &methods {
+    for method in methods.iter().filter(|method| SEARCHES.get(method).is_err()) {
+        if PROPOSERS.get(method).is_err() {
+            let names = SEARCHES.entries().iter().map(|entry| entry.name);
+            return Err(unknown("proposer", method, names.chain(PROPOSERS.entries().iter().map(|e| e.name))));
+        }
         (PROPOSERS.get(method)?.make)(&ProposerConfig::default())?;
     }
     let rounds = within("rounds", args.rounds.unwrap_or(10), 1..=10_000)?;
@@ -127,12 +151,19 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     let (epistasis, problem) = (args.epistasis.unwrap_or(0.0), args.problem.unwrap_or(0));
     let sets = sets.iter().map(|set| Set::new(set, &shape(set, epistasis)?, problem, start));
     let sets = sets.collect::<Result<Vec<_>>>()?;
+    let recipe = Recipe {
+        acquisition: args.acquisition.clone().unwrap_or_else(|| "mean".to_owned()),
+        samples: within("samples", args.samples.unwrap_or(512), 1..=10_000_000)?,
+        distance: within("min-distance", args.min_distance.unwrap_or(4), 0..=10_000)?,
+        learner: args.learner.clone(),
+        tuning: args.tuning.clone(),
+    };
     let folder = BenchFolder::open(&out, NAME)?;
     let mut cells = Vec::new();
     for set in &sets {
         folder.write(&format!("{}.json", set.name), set.function.to_json()?.as_bytes())?;
         for method in &methods {
-            cells.extend(seeds.iter().map(|seed| Cell { set, method, seed: *seed, plan: &plan }));
+            cells.extend(seeds.iter().map(|seed| Cell { set, method, seed: *seed, plan: &plan, recipe: &recipe }));
         }
     }
     // cells side by side; where there are fewer than threads, each uses what is left over

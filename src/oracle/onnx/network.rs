@@ -72,7 +72,8 @@ impl Onnx {
         let mut said = OnnxConfig::default();
         if let Ok(metadata) = session.metadata() {
             for key in SETTINGS {
-                if let Some(value) = metadata.custom(key) {
+                // a key that is not there comes back empty
+                if let Some(value) = metadata.custom(key).filter(|value| !value.is_empty()) {
                     said.set(key, &value).map_err(at)?;
                 }
             }

@@ -1,17 +1,20 @@
 //! One cell: one function, one method and one seed, round after round.
 
+use super::shown;
 use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign::{self, Campaign, Journal, Means};
 use crate::cli::bench::online::area;
 use crate::cli::bench::results::finite;
 use crate::cli::bench::rows::Row;
 use crate::cli::context::Context;
+use crate::cli::finetune::Tuning;
+use crate::cli::optimize::{self, Known, Learner, SEARCHES};
 use crate::error::{Error, Result};
 use crate::oracle::{Ehrlich, EhrlichShape, Oracle, Outcome};
 use crate::random::Seed;
 use crate::reward::Domain;
 use crate::sequence::Sequence;
-use crate::store::{RunFolder, RunInfo};
+use crate::store::{ModelFolder, RunFolder, RunInfo};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,12 +24,15 @@ use std::time::Instant;
 const ROW: &str = "row.json";
 const CURVE: &str = "curve.csv";
 const LABELS: &str = "labels.csv";
+const PRIOR: &str = "prior";
 
 /// A function, and what is known of it before the first round.
 pub(super) struct Set {
     pub(super) name: String,
     pub(super) function: Ehrlich,
     known: Vec<(Sequence, f64)>,
+    /// Uniform letters without the pairs that nothing known has shown, and what identifies them.
+    prior: (ModelFolder, String),
     parameters: Value,
 }
 
@@ -55,7 +61,15 @@ impl Set {
             "problem": problem,
             "start": start,
         });
-        Ok(Self { name: name.to_owned(), known: known.collect(), function, parameters })
+        let known: Vec<(Sequence, f64)> = known.collect();
+        let prior = shown::prior(&known, &function.info().alphabet, shape.length)?;
+        Ok(Self { name: name.to_owned(), known, prior, function, parameters })
+    }
+
+    /// Puts the prior into the folder of a cell.
+    fn save_prior(&self, path: &Path) -> Result<()> {
+        let folder = path.join(PRIOR);
+        if folder.exists() { Ok(()) } else { self.prior.0.save(&folder).map(drop) }
     }
 
     /// What identifies the function.
@@ -70,7 +84,25 @@ pub(super) struct Cell<'a> {
     pub(super) method: &'a str,
     pub(super) seed: u64,
     pub(super) plan: &'a campaign::Plan,
+    /// Of searches that draw from a prior.
+    pub(super) recipe: &'a Recipe,
 }
+
+/// How searches that draw from a prior do so.
+pub(super) struct Recipe {
+    pub(super) acquisition: String,
+    pub(super) samples: usize,
+    pub(super) distance: usize,
+    pub(super) learner: Learner,
+    pub(super) tuning: Tuning,
+}
+
+/// Price of a nat of theirs: some hundred nats lie between a sequence of the prior and one of the best, and the values of the start are
+/// hundredths.
+const ALPHA: f64 = 2e-5;
+/// Share of a sequence within which sequences are alike to their Gaussian process: further than to other searches, which stay near what they
+/// have measured.
+const ALIKE: f64 = 0.5;
 
 /// Where a search stood after a round.
 struct Turn {
@@ -87,6 +119,20 @@ impl Cell<'_> {
         super::cell_name(&self.set.name, self.method, self.seed)
     }
 
+    /// The plan of a search that draws from a prior.
+    fn search(&self, path: &Path) -> Result<Option<optimize::Plan>> {
+        if SEARCHES.get(self.method).is_err() {
+            return Ok(None);
+        }
+        let prior = path.join(PRIOR).display().to_string();
+        let oracle = format!("ehrlich {}", self.set.name);
+        let Recipe { acquisition, samples, distance, learner, tuning } = self.recipe;
+        let tuning = Tuning { alpha: tuning.alpha.or(Some(ALPHA)), ..tuning.clone() };
+        let learner = learner.clone().within(ALIKE * self.set.function.info().length.0 as f64);
+        let args = optimize::Args::drawing(self.method, oracle, prior, self.plan.batches.clone(), tuning);
+        args.choosing(learner, acquisition, *samples, *distance).plan().map(Some)
+    }
+
     fn parameters(&self) -> Value {
         let mut parameters = self.set.parameters.clone();
         parameters["batches"] = json!(self.plan.batches);
@@ -100,7 +146,13 @@ impl Cell<'_> {
     pub(super) fn run(&self, path: &Path, context: &Context, threads: usize) -> Result<Row> {
         let config = ProposerConfig::default();
         let written = json!({ "method": self.method, "parameters": self.parameters(), "proposer": config });
-        let info = RunInfo::new(super::NAME, self.seed, &written)?.with_version("function", self.set.fingerprint());
+        let mut info = RunInfo::new(super::NAME, self.seed, &written)?.with_version("function", self.set.fingerprint());
+        let search = self.search(path)?;
+        if let Some(plan) = &search {
+            let text =
+                serde_json::to_string(&plan.method()).map_err(|error| Error::usage("not JSON").because(error))?;
+            info = info.with_version("search", text).with_version("prior", self.set.prior.1.clone());
+        }
         let folder = RunFolder::open(path, &info)?;
         if folder.is_finished() {
             let file = path.join(ROW);
@@ -113,16 +165,23 @@ impl Cell<'_> {
         let mut function = self.set.function.clone();
         let of = function.info().clone();
         let domain = Domain { alphabet: of.alphabet, length: of.length.0 };
-        let mut campaign =
-            Campaign::new(self.plan.clone(), domain, self.set.known.iter().cloned(), Journal::in_folder(path))?;
-        let mut proposer = (PROPOSERS.get(self.method)?.make)(&config)?;
-        campaign.run(&mut Means {
-            proposer: proposer.as_mut(),
-            oracle: &mut function,
-            seed: own.seed(),
-            pool: &own.pool()?,
-            observer: &mut own.observer(),
-        })?;
+        let campaign = if let Some(plan) = &search {
+            self.set.save_prior(path)?;
+            let known = Known::of(domain, self.set.known.clone());
+            optimize::explore(plan, &known, &mut function, path, &own, |_| Ok(()))?
+        } else {
+            let mut campaign =
+                Campaign::new(self.plan.clone(), domain, self.set.known.iter().cloned(), Journal::in_folder(path))?;
+            let mut proposer = (PROPOSERS.get(self.method)?.make)(&config)?;
+            campaign.run(&mut Means {
+                proposer: proposer.as_mut(),
+                oracle: &mut function,
+                seed: own.seed(),
+                pool: &own.pool()?,
+                observer: &mut own.observer(),
+            })?;
+            campaign
+        };
         let turns = turns(&campaign);
         let row = self.row(&campaign, &turns);
         let bytes = serde_json::to_vec_pretty(&row)

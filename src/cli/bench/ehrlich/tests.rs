@@ -76,6 +76,27 @@ fn an_interrupted_cell_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_prior_of_the_pairs_that_were_shown_spends_its_labels_on_feasible_sequences() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = |seeds: &[u64]| Args {
+        start: Some(64),
+        rounds: Some(2),
+        batch: Some(8),
+        samples: Some(16),
+        tuning: Tuning { chain_steps: Some(8), ..Tuning::default() },
+        ..args(folder.path(), &["guided"], seeds)
+    };
+    let first = execute(&small(&[1]), &toy::context()).unwrap();
+    assert_eq!((first.results.rows[0].metrics["labels"], first.results.rows[0].metrics["feasible_share"]), (16.0, 1.0));
+    let again = execute(&small(&[1, 2]), &toy::context()).unwrap();
+    assert_eq!(again.results.rows[0], first.results.rows[0], "read, not run again");
+    let other = Args { acquisition: Some("ucb:1".to_owned()), ..small(&[1]) };
+    assert_eq!(execute(&other, &toy::context()).unwrap_err().kind(), crate::Kind::Usage, "another search in its place");
+    let unknown = Args { acquisition: Some("max".to_owned()), out: Some(folder.path().join("new")), ..small(&[1]) };
+    assert!(execute(&unknown, &toy::context()).unwrap_err().message().contains("unknown acquisition"));
+}
+
+#[test]
 fn settings_that_mean_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |args: Args| execute(&args, &toy::context()).unwrap_err().message().to_owned();
