@@ -153,7 +153,7 @@ struct SplitSettings {
     #[arg(long, value_name = "SHARE")]
     at: Option<f64>,
     /// Into a start set of poor values far from the best, and the rest: medium (20th to 40th percentile, 6 mutations or more from
-    /// any of the top 1 %) or hard (up to the 30th, 7 or more)
+    /// any of the top 1 %), hard (up to the 30th, 7 or more), or FROM:TO:GAP such as 0.2:0.4:6
     #[arg(long, value_name = "NAME", conflicts_with_all = ["by", "shares", "at"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     difficulty: Option<String>,

@@ -47,12 +47,25 @@ pub struct Difficulty {
 }
 
 impl Difficulty {
-    /// The difficulty of a name.
+    /// The difficulty of a name, or one as `FROM:TO:GAP`.
+    ///
+    /// ```
+    /// use seqtilt::data::Difficulty;
+    /// assert_eq!(Difficulty::named("medium")?, Difficulty::named("0.2:0.4:6")?);
+    /// # Ok::<(), seqtilt::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there is none; the message lists what is accepted.
     pub fn named(name: &str) -> Result<Self> {
-        Ok(DIFFICULTIES.get(name)?.make)
+        if !name.contains(':') {
+            return Ok(DIFFICULTIES.get(name)?.make);
+        }
+        let [from, to, gap] = *name.split(':').collect::<Vec<_>>() else { return Err(malformed(name)) };
+        match (from.parse(), to.parse(), gap.parse()) {
+            (Ok(from), Ok(to), Ok(gap)) => Ok(Self { from, to, gap }),
+            _ => Err(malformed(name)),
+        }
     }
 
     /// Indices of the records that may be seen, ascending.
@@ -86,6 +99,10 @@ impl Difficulty {
         };
         Ok((0..values.len()).filter(|i| (least..=most).contains(&values[*i])).filter(far).collect())
     }
+}
+
+fn malformed(name: &str) -> Error {
+    Error::usage(format!("difficulty `{name}`; a name or FROM:TO:GAP is accepted, such as 0.2:0.4:6"))
 }
 
 /// The letters that are not the origin's, with their positions in ascending order.
@@ -146,6 +163,9 @@ mod tests {
         }
         let odd = records(&[("AAAA", 1.0), ("AAA", 2.0)]);
         assert!(Difficulty::named("hard").unwrap().start(&odd).unwrap_err().message().contains("several lengths"));
+        for bad in ["0.2:0.4", "a:0.4:6", "0.2:0.4:-1", "0.2:0.4:6:1"] {
+            assert!(Difficulty::named(bad).unwrap_err().message().contains("FROM:TO:GAP"), "{bad}");
+        }
         assert_eq!(Difficulty::named("hrad").unwrap_err().hint_text(), Some("did you mean `hard`?"));
     }
 

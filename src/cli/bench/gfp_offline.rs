@@ -24,7 +24,7 @@ use crate::reward::{Architecture, CnnConfig, Pooling, SurrogateConfig};
 use crate::sequence::{Normalisation, Records};
 use cell::{Cell, Learned, Setting, Task};
 use figures::Referee;
-use method::METHODS;
+pub(in crate::cli) use method::METHODS;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use start::Start;
@@ -51,7 +51,7 @@ score is an exploited oracle, not a success, so look at the distances. Finished 
 /// Offline design on GFP: from poor variants far from the best, propose 128 sequences once
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("alpha", |arg| arg.help("Price of a nat, in reward units [default: 0.01]")))]
+#[command(mut_arg("alpha", |arg| arg.help("Price of a nat, in reward units [default: 0.0005, a third of the spread of the cautious surrogate over draws of the prior]")))]
 #[command(mut_arg("objective", |arg| arg.help("Method: one of `seqtilt list objectives` [default: log-variance, which learns from letters as decoded within the region]")))]
 #[command(mut_arg("tuning_steps", |arg| arg.help("Optimiser steps [default: 30]")))]
 #[command(mut_arg("paths", |arg| arg.help("Paths a step [default: 32]")))]
@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// Folder of the cells and the results
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Start sets: medium, hard [default: both]
+    /// Start sets: medium, hard, or percentiles and least mutations from the top 1 % as FROM:TO:GAP [default: medium,hard]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     difficulty: Option<Vec<String>>,
     /// Methods: tilted, picked, guidance, prior, consensus, start, random, genetic, adalead [default: all]
@@ -133,7 +133,7 @@ impl Args {
     fn tuning(&self) -> Tuning {
         let given = &self.tuning;
         Tuning {
-            alpha: given.alpha.or(Some(0.01)),
+            alpha: given.alpha.or(Some(5e-4)),
             objective: given.objective.clone().or_else(|| Some("log-variance".to_owned())),
             tuning_steps: given.tuning_steps.or(Some(30)),
             paths: given.paths.or(Some(32)),
@@ -276,7 +276,8 @@ fn execute(args: &Args, context: &Context) -> Result<Report> {
     for (start, prior) in &mut starts {
         context.note(format!("{}: {} sequences may be seen", start.name, start.set.len()));
         if draws {
-            *prior = Some(start.prior(setting.prior_steps, &folder.join(&format!("prior-{}", start.name)), context)?);
+            *prior =
+                Some(start.prior(setting.prior_steps, &folder.join(&format!("prior-{}", start.folder())), context)?);
         }
     }
     let cells = args.cells(&starts)?;

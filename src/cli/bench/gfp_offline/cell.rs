@@ -82,7 +82,7 @@ impl Cell<'_> {
     /// Its folder.
     pub(super) fn name(&self) -> String {
         let region = self.region.map_or_else(String::new, |most| format!("-{most}"));
-        format!("{}-{}{region}-seed{}", self.start.name, self.method, self.seed)
+        format!("{}-{}{region}-seed{}", self.start.folder(), self.method, self.seed)
     }
 
     fn parameters(&self, setting: &Setting) -> Result<Value> {

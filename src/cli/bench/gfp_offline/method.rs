@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 registry! {
     /// How sequences are proposed without feedback.
-    pub(super) METHODS: Method, "method", "methods";
+    pub(in crate::cli) METHODS: Method, "offline method", "offline methods";
     "tilted" => Method::Tilted, "the prior of the start set, near its consensus, tilted towards a cautious surrogate; the best draws";
     "picked" => Method::Picked, "the best by the surrogate of what that prior draws untilted: what selection alone is worth";
     "guidance" => Method::Guidance, "that prior guided by the slope of the surrogate, without training; the best draws";
@@ -43,7 +43,7 @@ registry! {
 
 /// A way to propose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(in crate::cli) enum Method {
     Tilted,
     Picked,
     Guidance,

@@ -74,6 +74,11 @@ impl Start {
         })
     }
 
+    /// Its name as part of a folder's.
+    pub(in crate::cli::bench) fn folder(&self) -> String {
+        self.name.replace(':', "-")
+    }
+
     /// The prior of its sequences, trained in `out`; or what is there, where it is complete.
     ///
     /// # Errors

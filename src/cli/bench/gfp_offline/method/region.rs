@@ -44,7 +44,9 @@ impl Source<'_> {
                 mutant.entry(site).or_insert(letter);
             }
             let mut ids = origin.ids().to_vec();
-            mutant.into_iter().for_each(|(site, letter)| ids[site] = letter);
+            for (site, letter) in mutant {
+                ids[site] = letter;
+            }
             drawn.push(Sequence::from_ids(ids, &set.domain().alphabet)?);
         }
         Ok(Drawn::new(drawn, set.sequences()).distinct.into_iter().take(count).collect())
