@@ -4,6 +4,7 @@
 //! sets, one in the directory for the user's imports. Which directory it is, the caller decides.
 
 mod describe;
+mod difficulty;
 mod fetch;
 mod import;
 mod landscape;
@@ -12,6 +13,7 @@ mod manifest;
 mod split;
 
 pub use describe::{Description, Lengths, Values, WildType, describe, quantile};
+pub use difficulty::{DIFFICULTIES, Difficulty};
 pub use fetch::{FetchOptions, fetch};
 pub use import::{ImportOptions, import};
 pub use landscape::Landscape;

@@ -28,6 +28,9 @@ pub mod engine_log {}
 #[doc = include_str!("doc/online-log.md")]
 pub mod online_log {}
 
+#[doc = include_str!("doc/gfp.md")]
+pub mod gfp {}
+
 #[doc = include_str!("doc/variance.md")]
 ///
 /// <div>

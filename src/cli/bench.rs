@@ -7,6 +7,7 @@ mod ehrlich;
 mod exact;
 mod folder;
 mod frontier;
+mod gfp_offline;
 mod offline;
 mod online;
 mod results;
@@ -17,6 +18,7 @@ mod toy;
 mod variance;
 
 pub(super) use folder::is_benchmark;
+pub(super) use gfp_offline::METHODS as OFFLINE_METHODS;
 pub(super) use online::METHODS;
 
 use super::context::Context;
@@ -31,6 +33,10 @@ Examples:
   seqtilt bench ehrlich --out ehrlich   closed-form functions with infeasible sequences and a known optimum
   seqtilt bench exact --out exact       fine-tuned samplers against the exact reward-divergence frontier
   seqtilt bench frontier --out fronts   reward against divergence and diversity, over prices and divergences
+  seqtilt bench gfp-offline --out gfp
+                                        128 designs from poor variants of GFP, judged by an oracle that no method saw
+  seqtilt bench gfp-online --out gfp-rounds
+                                        15 rounds of 256 labels of a model of GFP, and what an independent judge says
   seqtilt bench tfbind8-offline --out offline
                                         128 designs from the lower half of the values, beside published ones
   seqtilt bench tfbind8-online --out online
@@ -56,6 +62,11 @@ enum Bench {
     Ehrlich(ehrlich::Args),
     Exact(Box<exact::Args>),
     Frontier(Box<frontier::Args>),
+    #[command(name = "gfp-offline")]
+    GfpOffline(Box<gfp_offline::Args>),
+    /// Online design on GFP: from variants that are dark, rounds of proposals that a model of its measurements scores
+    #[command(name = "gfp-online")]
+    GfpOnline(Box<online::Args>),
     #[command(name = "tfbind8-offline")]
     Offline(Box<offline::Args>),
     #[command(name = "tfbind8-online")]
@@ -73,6 +84,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
         Bench::Ehrlich(args) => ehrlich::run(args, context),
         Bench::Exact(args) => exact::run(*args, context),
         Bench::Frontier(args) => frontier::run(*args, context),
+        Bench::GfpOffline(args) => gfp_offline::run(*args, context),
+        Bench::GfpOnline(args) => online::run(&online::GFP, *args, context),
         Bench::Offline(args) => offline::run(*args, context),
         Bench::Online(args) => online::run(&online::TFBIND8, *args, context),
         Bench::OnlineFinetune(args) => online::run(&online::FINETUNE, *args, context),

@@ -6,7 +6,7 @@ mod shown;
 use super::check::required;
 use super::context::Context;
 use super::input::{self, Reading};
-use crate::data::{self, Condition, FetchOptions, ImportOptions, Split};
+use crate::data::{self, Condition, Difficulty, FetchOptions, ImportOptions, Split};
 use crate::error::{Error, Result};
 use advice::Advice;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,9 @@ const SPLIT_EXAMPLES: &str = "\
 Examples:
   seqtilt data split gfp --out parts
   seqtilt data split tfbind8 --out parts --by strands --shares 0.8,0.1,0.1
-  seqtilt data split tfbind8 --out parts --by quantile --at 0.5";
+  seqtilt data split tfbind8 --out parts --by quantile --at 0.5
+  seqtilt data split gfp --out parts --difficulty medium
+                                        start.csv: what a search of this difficulty may see; rest.csv";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -159,6 +161,11 @@ struct SplitSettings {
     /// With --by quantile: the share of records that goes to `low` [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     at: Option<f64>,
+    /// Into a start set of poor values far from the best, and the rest: medium (20th to 40th percentile, 6 mutations or more from
+    /// any of the top 1 %), hard (up to the 30th, 7 or more), or FROM:TO:GAP such as 0.2:0.4:6
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["by", "shares", "at"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difficulty: Option<String>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -176,6 +183,12 @@ enum Rule {
 
 impl SplitSettings {
     fn rule(&self) -> Result<Split> {
+        if let Some(name) = &self.difficulty {
+            if self.by.is_some() || !self.shares.is_empty() || self.at.is_some() {
+                return Err(Error::usage("`difficulty` and `by`, `shares` or `at` exclude each other"));
+            }
+            return Ok(Split::Start { difficulty: Difficulty::named(name)? });
+        }
         let rule = self.by.unwrap_or(Rule::Random);
         let shares = match *self.shares.as_slice() {
             [] => [0.8, 0.1, 0.1],
@@ -298,5 +311,9 @@ mod tests {
         assert!(rule(Some(Rule::Quantile), &[0.8, 0.1, 0.1], None).is_err());
         assert!(rule(Some(Rule::Strands), &[], Some(0.5)).is_err());
         assert!(rule(None, &[0.9, 0.1], None).unwrap_err().message().contains("2 numbers"));
+        let medium = SplitSettings { difficulty: Some("medium".to_owned()), ..SplitSettings::default() };
+        assert_eq!(medium.rule().unwrap(), Split::Start { difficulty: Difficulty { from: 0.2, to: 0.4, gap: 6 } });
+        let both = SplitSettings { at: Some(0.5), ..medium };
+        assert!(both.rule().unwrap_err().message().contains("exclude each other"));
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that can be named: one line per family.
 
-use super::bench::METHODS;
+use super::bench::{METHODS, OFFLINE_METHODS};
 use super::optimize::{RANKINGS, SEARCHES};
 use crate::baseline::PROPOSERS;
 use crate::campaign::SELECTIONS;
@@ -55,6 +55,8 @@ pub(super) fn all() -> Result<Vec<Listing>> {
         of(&SURROGATES),
         of(&FAMILIES),
         of(&METHODS),
+        of(&OFFLINE_METHODS),
+        of(&data::DIFFICULTIES),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! Parts of a data set that do not leak into each other.
 
-use super::quantile;
+use super::{Difficulty, quantile};
 use crate::error::{Error, Result};
 use crate::random::Seed;
 use crate::sequence::{Records, Sequence, write_table};
@@ -26,6 +26,11 @@ pub enum Split {
         /// The probability, strictly between 0 and 1.
         at: f64,
     },
+    /// Into `start`, what a search of this difficulty may see, and `rest`.
+    Start {
+        /// Range of values, and distance to the best.
+        difficulty: Difficulty,
+    },
 }
 
 /// A named part: indices into the records, ascending.
@@ -42,11 +47,16 @@ pub type Part = (&'static str, Vec<usize>);
 /// ```
 ///
 /// # Errors
-/// When shares or the probability are out of range, strands are asked for of a protein, or values are missing for
-/// [`Split::Quantile`].
+/// When shares or the probability are out of range, strands are asked for of a protein, values are missing for
+/// [`Split::Quantile`], and as [`Difficulty::start`].
 pub fn split(records: &Records, rule: Split, seed: Seed) -> Result<Vec<Part>> {
     match rule {
         Split::Quantile { at } => by_value(records, at),
+        Split::Start { difficulty } => {
+            let start = difficulty.start(records)?;
+            let rest = (0..records.len()).filter(|index| start.binary_search(index).is_err()).collect();
+            Ok(vec![("start", start), ("rest", rest)])
+        }
         Split::Random { shares } => by_group(records, shares, seed, |sequence| Ok(sequence.clone())),
         Split::Strands { shares } => by_group(records, shares, seed, |sequence| {
             let other = sequence.reverse_complement(&records.alphabet).ok_or_else(|| {
@@ -158,6 +168,14 @@ mod tests {
         assert_eq!(run(1).iter().map(|(_, indices)| indices.len()).collect::<Vec<_>>(), [32, 16, 16]);
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
+    }
+
+    #[test]
+    fn a_start_set_and_the_rest_are_everything() {
+        let texts = ["AAA", "AAC", "CCC", "GGG"].map(str::to_owned);
+        let difficulty = Difficulty { from: 0.0, to: 0.7, gap: 3 };
+        let parts = split(&records(&texts), Split::Start { difficulty }, Seed::root(0)).unwrap();
+        assert_eq!(parts, [("start", vec![0, 1, 2]), ("rest", vec![3])]);
     }
 
     #[test]

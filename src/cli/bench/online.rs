@@ -17,12 +17,13 @@ use crate::cli::input::Reading;
 use crate::cli::memory;
 use crate::cli::optimize::{self, Protocol};
 use crate::cli::printer::columns;
+use crate::data::Difficulty;
 use crate::diffusion::{fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::nn::Pool;
 use crate::oracle::{OracleName, OracleOptions, Table};
 use crate::reward::{Domain, Label, Measured};
-use crate::sequence::{Records, Sequence};
+use crate::sequence::{Records, Sequence, write_table};
 use cell::Task;
 pub(super) use figures::area;
 use figures::{Yardstick, above};
@@ -38,6 +39,15 @@ pub(super) struct Kind {
     name: &'static str,
     methods: &'static [&'static str],
     alphas: Option<&'static [f64]>,
+    start: &'static str,
+    /// What of the start is known, where it is a whole table.
+    difficulty: Option<&'static str>,
+    oracle: &'static str,
+    /// Who judges the best besides, where that is not the oracle's to do.
+    judge: Option<&'static str>,
+    rounds: usize,
+    batch: usize,
+    threshold: f64,
     /// What its page answers.
     question: &'static str,
 }
@@ -47,7 +57,30 @@ pub(super) static TFBIND8: Kind = Kind {
     name: "tfbind8-online",
     methods: &["tilted", "random", "genetic", "gp-ucb"],
     alphas: None,
+    start: "tfbind8-hard-start",
+    difficulty: None,
+    oracle: "table:tfbind8",
+    judge: None,
+    rounds: 10,
+    batch: 128,
+    threshold: 0.9,
     question: "How good does each method become, label by label, from a poor start?",
+};
+
+/// The floors on GFP, by a model of its measurements.
+pub(super) static GFP: Kind = Kind {
+    name: "gfp-online",
+    methods: &["random", "genetic", "adalead", "gp-ucb"],
+    alphas: None,
+    start: "gfp",
+    difficulty: Some("medium"),
+    oracle: "model:gfp-reward",
+    judge: Some("model:gfp-judge"),
+    rounds: 15,
+    batch: 256,
+    // variants at least this bright are called functional
+    threshold: 3.0,
+    question: "How good does each method become on a model of GFP, and does a judge that it never asked agree?",
 };
 
 /// Ways to fine-tune one prior in rounds, over prices.
@@ -68,6 +101,13 @@ pub(super) static FINETUNE: Kind = Kind {
         "sqdf-discounted",
     ],
     alphas: Some(&[0.08, 0.04, 0.02, 0.01, 0.005]),
+    start: "tfbind8-hard-start",
+    difficulty: None,
+    oracle: "table:tfbind8",
+    judge: None,
+    rounds: 10,
+    batch: 128,
+    threshold: 0.9,
     question: "What does each way of fine-tuning one prior pay for a score in diversity and naturalness?",
 };
 
@@ -89,6 +129,7 @@ Examples:
                                                         four rounds that grow
   seqtilt bench online-finetune --batches 86,171,341,682 --out finetuned
                                                         ways of fine-tuning one prior, at five prices each
+  seqtilt bench gfp-online --difficulty hard --out gfp  15 rounds of 256 labels of a model of GFP, from variants that are dark
   seqtilt bench tfbind8-online --start known.csv --oracle model:reward --threshold 2.5 --out mine
                                                         a start and an oracle of your own
 
@@ -111,25 +152,34 @@ pub(super) struct Args {
     /// Seeds [default: 0,1,2,3,4]
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
-    /// Rounds [default: 10]
+    /// Rounds [default: 10; 15 for gfp-online]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Labels a round [default: 128]
+    /// Labels a round [default: 128; 256 for gfp-online]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Labels of each round, instead of --rounds and --batch
     #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with_all = ["rounds", "batch"])]
     batches: Option<Vec<usize>>,
-    /// What measures, as KIND:ARGUMENT [default: table:tfbind8]
+    /// What measures, as KIND:ARGUMENT [default: table:tfbind8; model:gfp-reward for gfp-online]
     #[arg(long, value_name = "ORACLE")]
     oracle: Option<String>,
     /// What the figures are read from, where what measures is noisy; searches never see it [default: what measures]
     #[arg(long, value_name = "ORACLE")]
     truth: Option<String>,
-    /// What is known before the first round: a data set by name, or a file [default: tfbind8-hard-start]
+    /// Oracle that judges the best 128 at the end, which searches never see [default: none; model:gfp-judge for gfp-online]
+    #[arg(long, value_name = "ORACLE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judge: Option<String>,
+    /// What is known before the first round: a data set by name, or a file [default: tfbind8-hard-start; gfp for gfp-online]
     #[arg(long, value_name = "NAME|FILE")]
     start: Option<String>,
-    /// Values above it count as found, for recall and modes [default: 0.9]
+    /// The part of the start that is known, of poor values and far from the best: medium, hard, or percentiles and least mutations
+    /// from the top 1 % as FROM:TO:GAP [default: all of it; medium for gfp-online]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difficulty: Option<String>,
+    /// Values above it count as found, for recall and modes [default: 0.9; 3 for gfp-online]
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     threshold: Option<f64>,
     /// Prior of the methods that draw from one, whose evidence lower bound measures the naturalness of the best 128
@@ -160,15 +210,15 @@ fn cell_name(method: &str, seed: u64) -> String {
 
 impl Args {
     /// Labels of each round.
-    fn batches(&self) -> Result<Vec<usize>> {
+    fn batches(&self, kind: &Kind) -> Result<Vec<usize>> {
         let batches = match &self.batches {
             Some(_) if self.rounds.is_some() || self.batch.is_some() => {
                 return Err(Error::usage("`batches` and `rounds` or `batch` exclude each other"));
             }
             Some(batches) => batches.clone(),
             None => {
-                let rounds = within("rounds", self.rounds.unwrap_or(10), 1..=10_000)?;
-                vec![within("batch", self.batch.unwrap_or(128), 1..=1_000_000)?; rounds]
+                let rounds = within("rounds", self.rounds.unwrap_or(kind.rounds), 1..=10_000)?;
+                vec![within("batch", self.batch.unwrap_or(kind.batch), 1..=1_000_000)?; rounds]
             }
         };
         for batch in &batches {
@@ -181,14 +231,13 @@ impl Args {
     }
 
     /// What the protocol decides for every method.
-    fn protocol(&self) -> Result<Protocol> {
-        let start = self.start.clone().unwrap_or_else(|| "tfbind8-hard-start".to_owned());
+    fn protocol(&self, kind: &Kind, start: String) -> Result<Protocol> {
         let prior = (start == "tfbind8-hard-start").then(|| "tfbind8-prior-hard".to_owned());
         Ok(Protocol {
-            oracle: self.oracle.clone().unwrap_or_else(|| "table:tfbind8".to_owned()),
+            oracle: self.oracle.clone().unwrap_or_else(|| kind.oracle.to_owned()),
             start,
             prior: self.prior.clone().or(prior),
-            batches: self.batches()?,
+            batches: self.batches(kind)?,
             reading: self.reading.clone(),
         })
     }
@@ -239,16 +288,36 @@ fn known(records: &Records) -> Result<Measured> {
     Ok(known)
 }
 
+impl Args {
+    /// Where the start set is read from, and the wild type of the table that it is a part of: the part is written into the folder.
+    fn start(&self, kind: &Kind, folder: &BenchFolder, context: &Context) -> Result<(String, Option<Sequence>)> {
+        let start = self.start.clone().unwrap_or_else(|| kind.start.to_owned());
+        let own = kind.difficulty.filter(|_| start == kind.start).map(str::to_owned);
+        let Some(name) = self.difficulty.clone().or(own) else { return Ok((start, None)) };
+        let all = self.reading.records(&start, context)?;
+        let wild_type =
+            all.report.wild_type.clone().or_else(|| crate::sequence::consensus(&all.sequences(), &all.alphabet));
+        let part = Difficulty::named(&name)?.start(&all)?;
+        let mut bytes = Vec::new();
+        write_table(&mut bytes, &all.subset(&part))?;
+        let file = format!("start-{}.csv", name.replace(':', "-"));
+        folder.write(&file, &bytes)?;
+        Ok((folder.join(&file).display().to_string(), wild_type))
+    }
+}
+
 /// Runs all cells and writes the results.
 fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report> {
     let out = required(&format!("bench {}", kind.name), "out", args.out.clone())?;
-    let protocol = args.protocol()?;
+    let folder = BenchFolder::open(&out, kind.name)?;
+    let (start, wild_type) = args.start(kind, &folder, context)?;
+    let protocol = args.protocol(kind, start)?;
     let methods = args.methods(kind, &protocol)?;
     let seeds = args.seeds.clone().unwrap_or_else(|| (0..5).collect());
     if let Some(twice) = (0..seeds.len()).find(|i| seeds[..*i].contains(&seeds[*i])) {
         return Err(Error::usage(format!("seed {} is asked for twice", seeds[twice])).hint("name every seed once"));
     }
-    let threshold = args.threshold.unwrap_or(0.9);
+    let threshold = args.threshold.unwrap_or(kind.threshold);
     let options = OracleOptions { read: args.reading.options()?, ..context.oracle_options() };
     let records = args.reading.records(&protocol.start, context)?;
     let start = known(&records)?;
@@ -278,15 +347,21 @@ fn execute(kind: &'static Kind, args: &Args, context: &Context) -> Result<Report
         threshold,
         exist: above(oracle.as_mut(), start.domain().length, threshold)?,
         linkage: if start.domain().length <= 14 { 2 } else { 3 },
+        wild_type,
     };
     drop(oracle);
-    let folder = BenchFolder::open(&out, kind.name)?;
+    let judge = args.judge.as_deref().or(kind.judge.filter(|_| args.oracle.is_none()));
+    let judge = judge.map(str::parse::<OracleName>).transpose()?;
+    if let Some(judge) = &judge {
+        versions.insert("judge".to_owned(), judge.open(&options)?.info().fingerprint.clone());
+    }
     let task = Task {
         kind,
         start: &start,
         yard: &yard,
         prior: prior.as_ref().map(|(prior, _)| prior),
         truth: args.truth.as_ref().map(|_| (&truth, &options)),
+        judge: judge.as_ref().map(|judge| (judge, &options)),
         versions: &versions,
     };
     let cells: Vec<(&Method, u64)> =
@@ -331,21 +406,29 @@ struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["", "top 128", "median", "max", "area", "diversity", "novelty", "recall", "modes", "naturalness"];
-        let mut lines = vec![header.map(str::to_owned)];
+        let judged = self.results.summary.iter().any(|group| group.metrics.contains_key("judge_mean"));
+        let (recall, modes) = if judged {
+            (("judge", "judge_mean", 4), ("to wild type", "wild_type_distance_mean", 1))
+        } else {
+            (("recall", "recall", 3), ("modes", "modes", 1))
+        };
+        let shown = [
+            ("top 128", "top_128_mean", 4),
+            ("median", "top_128_median", 4),
+            ("max", "max", 4),
+            ("area", "area_top_128_mean", 4),
+            ("diversity", "diversity", 3),
+            ("novelty", "novelty_mean", 3),
+            recall,
+            modes,
+            ("naturalness", "naturalness", 3),
+        ];
+        let line = |first: &str, of: &dyn Fn(&(&str, &str, usize)) -> String| {
+            std::array::from_fn::<String, 10, _>(|i| i.checked_sub(1).map_or(first.to_owned(), |i| of(&shown[i])))
+        };
+        let mut lines = vec![line("", &|(title, ..)| (*title).to_owned())];
         for group in &self.results.summary {
-            lines.push([
-                group.method.clone(),
-                group.text("top_128_mean", 4),
-                group.text("top_128_median", 4),
-                group.text("max", 4),
-                group.text("area_top_128_mean", 4),
-                group.text("diversity", 3),
-                group.text("novelty_mean", 3),
-                group.text("recall", 3),
-                group.text("modes", 1),
-                group.text("naturalness", 3),
-            ]);
+            lines.push(line(&group.method, &|(_, metric, decimals)| group.text(metric, *decimals)));
         }
         for published in self.results.published.iter().filter(|p| p.metric == "top_128_mean") {
             let sd = published.sd.map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
@@ -367,6 +450,14 @@ impl fmt::Display for Report {
             "\nMean ± standard deviation over seeds, after {labels} labels. top 128: mean of the best 128 measured, the start\n\
              set counted; area: mean height of its curve over labels; recall: share of all sequences above the threshold that were\n\
              measured; modes: clusters among them. {seconds:.0} s in all."
-        )
+        )?;
+        if judged {
+            writeln!(
+                f,
+                "judge: mean of the best 128 by an oracle that no search asked, in the units of its own; to wild type: their mean \
+                 distance.\nA score that the judge does not share, far from the wild type, is an exploited oracle, not a success."
+            )?;
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use crate::cli::memory;
 use crate::cli::optimize::{self, Ranked};
 use crate::diffusion::{Prior, elbo};
 use crate::error::{Error, Result};
-use crate::oracle::{Oracle as _, OracleName, OracleOptions};
+use crate::eval::quantile::Summary;
+use crate::oracle::{Oracle as _, OracleName, OracleOptions, Outcome};
 use crate::random::Seed;
 use crate::reward::{Label, Measured};
 use crate::sequence::{Alphabet, Sequence};
@@ -38,6 +39,8 @@ pub(super) struct Task<'a> {
     pub(super) prior: Option<&'a Prior>,
     /// What figures are read from, where what measures is noisy.
     pub(super) truth: Option<(&'a OracleName, &'a OracleOptions)>,
+    /// Who judges the best, and is asked by nobody else.
+    pub(super) judge: Option<(&'a OracleName, &'a OracleOptions)>,
     pub(super) versions: &'a BTreeMap<String, String>,
 }
 
@@ -159,6 +162,13 @@ impl Task<'_> {
             // higher is more natural
             metrics.insert("naturalness".to_owned(), -bound.nats_per_token);
             metrics.insert("naturalness_se".to_owned(), bound.standard_error);
+        }
+        if let Some((judge, options)) = self.judge {
+            let known = judge.open(options)?.evaluate(&best(&measured.ranked()))?;
+            let values: Vec<f64> = known.iter().filter_map(Outcome::value).collect();
+            if let Some(summary) = Summary::of(&values) {
+                metrics.extend(finite([("judge_mean", summary.mean.value), ("judge_median", summary.median)]));
+            }
         }
         let parameters = self.parameters(method)?;
         Ok(Row {

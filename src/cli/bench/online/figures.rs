@@ -25,6 +25,8 @@ pub(super) struct Yardstick {
     pub(super) exist: Option<usize>,
     /// Letters between members of one mode.
     pub(super) linkage: usize,
+    /// What distances of variants are counted from, where it is known.
+    pub(super) wild_type: Option<Sequence>,
 }
 
 /// The number of sequences above a threshold, where the oracle is a table of them all or a model that can be asked for each.
@@ -63,6 +65,10 @@ pub(super) fn figures(measured: &Measured, yard: &Yardstick) -> BTreeMap<String,
     }
     if let Some(novelty) = Novelty::new(&top, &yard.start, Metric::Hamming) {
         all.extend([("novelty_mean".to_owned(), novelty.mean), ("novelty_median".to_owned(), novelty.median)]);
+    }
+    let origin = yard.wild_type.as_ref().map(std::slice::from_ref);
+    if let Some(distance) = origin.and_then(|origin| Novelty::new(&top, origin, Metric::Hamming)) {
+        all.insert("wild_type_distance_mean".to_owned(), distance.mean);
     }
     let found: Vec<Sequence> =
         ranked.into_iter().take_while(|(_, value)| *value > yard.threshold).map(|(sequence, _)| sequence).collect();
@@ -113,7 +119,8 @@ mod tests {
         ] {
             measured.push(Label { sequence: word(text), value, round }).unwrap();
         }
-        let yard = Yardstick { start: vec![word("AAAA")], threshold: 0.9, exist: Some(8), linkage: 2 };
+        let wild_type = Some(word("AAAA"));
+        let yard = Yardstick { start: vec![word("AAAA")], threshold: 0.9, exist: Some(8), linkage: 2, wild_type };
         let all = figures(&measured, &yard);
         let at = |name: &str| all[name];
         assert_eq!((at("labels"), at("failed"), at("max")), (4.0, 1.0, 1.0));
@@ -121,6 +128,8 @@ mod tests {
         assert_eq!((at("top_100_median"), at("new_top_100_median")), (0.725, 0.95));
         // AAAC-CCCC 3, AAAC-AAAA 1, AAAC-AACC 1, CCCC-AAAA 4, CCCC-AACC 2, AAAA-AACC 2
         assert!((at("diversity") - 13.0 / 6.0).abs() < 1e-12);
+        // 0, 1, 4 and 2
+        assert_eq!(at("wild_type_distance_mean"), 1.75);
         assert_eq!((at("novelty_mean"), at("novelty_median")), (1.75, 1.5));
         assert_eq!((at("found"), at("recall"), at("modes")), (2.0, 0.25, 2.0));
         let joined = figures(&measured, &Yardstick { linkage: 3, exist: None, ..yard });

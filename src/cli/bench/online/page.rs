@@ -6,7 +6,7 @@ use crate::cli::bench::results::{Group, Results, Spread};
 use crate::error::Result;
 use crate::eval::report::{Axis, Bar, BarGroup, Bars, Dot, LinePlot, Report, Scatter, ScatterGroup, Series, Topic};
 
-const COLUMNS: [(&str, u8); 15] = [
+const COLUMNS: [(&str, u8); 17] = [
     ("labels", 0),
     ("top_128_mean", 4),
     ("top_128_median", 4),
@@ -21,6 +21,8 @@ const COLUMNS: [(&str, u8); 15] = [
     ("recall", 4),
     ("modes", 0),
     ("naturalness", 4),
+    ("judge_mean", 4),
+    ("wild_type_distance_mean", 2),
     ("gradient_steps", 0),
 ];
 

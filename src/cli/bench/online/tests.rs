@@ -121,3 +121,28 @@ fn settings_that_contradict_or_repeat_are_refused() {
     let other = Args { threshold: Some(0.7), ..args(folder.path(), &["random"], &[0]) };
     assert!(refused(other).contains("different configuration"));
 }
+
+#[test]
+fn a_poor_part_of_a_table_is_known_and_a_judge_looks_at_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = toy::context();
+    let landscape = toy::landscape(folder.path());
+    let args = Args {
+        start: Some(landscape.clone()),
+        difficulty: Some("0:0.3:2".to_owned()),
+        judge: Some(format!("table:{landscape}")),
+        ..args(folder.path(), &["random"], &[1])
+    };
+    let report = execute(&GFP, &args, &context).unwrap();
+    let at = |name: &str| report.results.rows[0].metrics[name];
+    // what measures judges here, so that both are the same number
+    assert!((at("judge_mean") - at("top_128_mean")).abs() < 1e-12);
+    assert!(at("wild_type_distance_mean") > 0.0 && at("wild_type_distance_mean") <= 4.0);
+    let text = report.to_string();
+    assert!(text.contains("to wild type") && !text.contains("recall:  "), "{text}");
+    let start = std::fs::read_to_string(folder.path().join("out/start-0-0.3-2.csv")).unwrap();
+    let all = args.reading.records(&landscape, &context).unwrap();
+    let known = Difficulty::named("0:0.3:2").unwrap().start(&all).unwrap();
+    assert_eq!(start.lines().count(), known.len() + 1);
+    assert!(execute(&GFP, &Args { difficulty: Some("easy".to_owned()), ..args }, &context).is_err());
+}
