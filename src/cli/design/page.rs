@@ -139,8 +139,9 @@ fn mutations(report: &mut Report, parts: &Parts, picked: &Picked) {
         return;
     }
     let alphabet = parts.prior.alphabet().plain();
-    let before =
-        |number: &i64| usize::try_from(number - numbering.first).ok().and_then(|index| wild_type.bytes().nth(index));
+    let before = |number: &i64| {
+        usize::try_from(number - numbering.first).ok().and_then(|index| wild_type.as_bytes().get(index).copied())
+    };
     let share =
         |letter: u8, number: &i64| counts[number].get(&letter).map(|count| *count as f64 / picked.rows.len() as f64);
     report.section(Topic::Mutations, "").add(HeatMap {

@@ -252,7 +252,9 @@ impl Imposed {
                         let next = self.motifs.after(motif, *id);
                         if next != DEAD {
                             let ahead = &ahead[next as usize * counts..][..counts];
-                            runs.iter().for_each(|run| visit(*run, *score, &ahead[run.to..][..run.length]));
+                            for run in runs {
+                                visit(*run, *score, &ahead[run.to..][..run.length]);
+                            }
                         }
                     }
                 };
