@@ -301,7 +301,9 @@ mod tests {
         let padded = crate::sequence::Alphabet::dna().padded().unwrap();
         let mut cells = Histogram::new(5, 3).unwrap().with_padding(true);
         let words: Vec<Sequence> = (1..=3).flat_map(|length| Sequence::all(&padded, length)).collect();
-        words.iter().for_each(|x| cells.add(x).unwrap());
+        for word in &words {
+            cells.add(word).unwrap();
+        }
         assert_eq!((cells.total(), cells.counts().iter().filter(|count| **count == 1).count()), (84, 84));
         // A__, 0·25 + 4·5 + 4
         assert_eq!(cells.cell(&words[0]).unwrap(), 24);

@@ -280,7 +280,7 @@ fn models_that_do_not_fit() {
             ("finetune --prior p --reward model:r", 2, &["`finetune` needs `--out`", "hint: pass --out"]),
             ("design seven.csv --prior p --out x", 2, &["the table has 7 letters of dna, the prior writes 6 of dna"]),
             ("evaluate protein.csv --prior p", 3, &["`protein.csv` is protein, the prior `p` knows dna", "hint: "]),
-            ("evaluate seven.csv --prior p", 3, &["length 7; the prior takes 6"]),
+            ("evaluate seven.csv --prior p", 3, &["7 letters; 6 are accepted"]),
             ("evaluate t.csv --oracle model:rp", 3, &["`t.csv` is dna, `model:rp` takes protein"]),
             ("score t.csv --oracle model:none/such", 3, &["no model folder `none/such`", "hint: "]),
         ],

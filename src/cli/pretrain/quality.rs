@@ -76,7 +76,9 @@ impl Lengths {
     fn between(samples: &[Sequence], held: &[Sequence], longest: usize) -> Option<Self> {
         let shares = |set: &[Sequence]| {
             let mut shares = vec![0.0; longest + 1];
-            set.iter().for_each(|x| shares[x.len().min(longest)] += 1.0 / set.len() as f64);
+            for x in set {
+                shares[x.len().min(longest)] += 1.0 / set.len() as f64;
+            }
             shares
         };
         if samples.is_empty() || held.is_empty() {

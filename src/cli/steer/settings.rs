@@ -1,12 +1,14 @@
 //! Arguments of `steer`, and what they amount to.
 
 use crate::cli::check::{positive, required, within};
+use crate::cli::constraining::{Constraining, Origin};
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
 use crate::error::{Error, Result};
 use crate::inference::{BestOfN, GUIDES, Guide, Guided, OUTLOOKS, Outlook, Smc, Steering, SteeringKind, Svdd};
 use crate::oracle::OracleName;
 use crate::reward::Needs;
+use crate::sequence::Constraint;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -85,6 +87,10 @@ pub(in crate::cli) struct Args {
     /// Paths of the base chain behind the certificate of guidance; 0 for none [default: 20000]
     #[arg(long, value_name = "N")]
     base_paths: Option<usize>,
+    #[command(flatten)]
+    constraining: Constraining,
+    #[command(flatten)]
+    origin: Origin,
 }
 
 /// Everything that decides what is drawn.
@@ -110,6 +116,14 @@ impl Args {
     /// When there is none.
     pub(super) fn prior(&self) -> Result<&str> {
         required("steer", "prior", self.prior.as_deref())
+    }
+
+    /// The rules that sequences keep.
+    ///
+    /// # Errors
+    /// As [`Origin::rules`].
+    pub(super) fn rules(&self) -> Result<Constraint> {
+        self.origin.rules(&self.constraining)
     }
 
     /// The file to write.
