@@ -11,6 +11,7 @@ mod gp_ucb;
 mod guided;
 #[cfg(test)]
 mod guided_tests;
+mod kept;
 mod novel;
 mod random;
 mod strategy;
@@ -25,6 +26,7 @@ pub use exhaustive::Exhaustive;
 pub use genetic::{Genetic, GeneticConfig};
 pub use gp_ucb::{GpUcb, GpUcbConfig};
 pub use guided::{Fit, Guided, Search, Start, View};
+pub use kept::Kept;
 pub use random::RandomSearch;
 pub use strategy::{EvolutionStrategy, Shape};
 

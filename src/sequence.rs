@@ -17,7 +17,7 @@ mod word;
 
 pub use alphabet::Alphabet;
 pub use consensus::{consensus, variants_of};
-pub use constraint::{Constraint, ENZYMES, Enzyme, Imposed, Pattern, Pick, Violation};
+pub use constraint::{Constraint, ENZYMES, Enzyme, GcWindow, Imposed, Pattern, Pick, Violation};
 pub use detect::detect_alphabet;
 pub use distance::{MeanPairwise, Nearest, distance, hamming, levenshtein, mean_pairwise, nearest};
 pub use fasta::write_fasta;

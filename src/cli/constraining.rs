@@ -3,7 +3,7 @@
 use super::input;
 use crate::diffusion::{Prior, PriorConfig, constrain, open_prior, prior_of};
 use crate::error::{Error, Result};
-use crate::sequence::{Alphabet, Constraint, Imposed, Sequence, read_text};
+use crate::sequence::{Alphabet, Constraint, GcWindow, Imposed, Sequence, read_text};
 use crate::store::ModelFolder;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,10 @@ pub(super) struct Constraining {
     /// Share of G and C, such as 0.4-0.6
     #[arg(long, value_name = "FROM-TO")]
     gc: Option<String>,
+    /// Share of G and C in every window of so many letters, such as 50:0.3-0.7
+    #[arg(long, value_name = "LETTERS:FROM-TO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gc_window: Option<String>,
     /// Longest run of one letter
     #[arg(long, value_name = "N")]
     max_homopolymer: Option<usize>,
@@ -115,11 +119,19 @@ impl Constraining {
             }
         }
         if let Some(text) = &self.gc {
-            let ends = text.split_once('-').and_then(|(least, most)| Some([least.parse().ok()?, most.parse().ok()?]));
             rules.gc =
-                Some(ends.ok_or_else(|| {
+                Some(share(text).ok_or_else(|| {
                     Error::usage(format!("`gc` is `{text}`; two shares such as `0.4-0.6` are accepted"))
                 })?);
+        }
+        if let Some(text) = &self.gc_window {
+            let parts = text.split_once(':').and_then(|(letters, ends)| Some((letters.parse().ok()?, share(ends)?)));
+            let (length, share) = parts.ok_or_else(|| {
+                Error::usage(format!(
+                    "`gc-window` is `{text}`; letters and two shares such as `50:0.3-0.7` are accepted"
+                ))
+            })?;
+            rules.gc_window = Some(GcWindow { length, share });
         }
         if rules.is_empty() {
             return Ok(Constraint::default());
@@ -128,6 +140,12 @@ impl Constraining {
         rules.first_position = first_position.or(rules.first_position);
         Ok(rules)
     }
+}
+
+/// Two shares such as `0.4-0.6`.
+fn share(text: &str) -> Option<[f64; 2]> {
+    let (least, most) = text.split_once('-')?;
+    Some([least.parse().ok()?, most.parse().ok()?])
 }
 
 /// The prior of a name under rules, and its folder.

@@ -17,10 +17,12 @@ pub(super) use ranking::{RANKINGS, Ranked, ranked};
 pub(super) use searcher::SEARCHES;
 pub(super) use settings::{Args, Plan, Protocol};
 
+use super::constraining::verify;
 use super::context::Context;
 use crate::campaign::{Campaign, Journal, Means, Round};
 use crate::error::Result;
 use crate::oracle::{Oracle, OracleName};
+use crate::sequence::Sequence;
 use crate::store::{RunFolder, RunInfo};
 use searcher::Searcher;
 pub(super) use start::Known;
@@ -121,6 +123,9 @@ fn execute(plan: &Plan, out: &Path, context: &Context) -> Result<()> {
     let tilts = summary::tilts(&campaign, &journal)?;
     let ranked = ranked(plan, &campaign, context)?;
     let designs = rows::designs(plan, &known, &campaign, ranked);
+    let proposed: Vec<Sequence> =
+        designs.iter().filter(|design| design.round > 0).map(|d| d.sequence.clone()).collect();
+    verify(&plan.constraint, &proposed, &known.domain.alphabet)?;
     let summary = Summary::new(plan, &known, &campaign, &tilts, &designs);
     folder.write("measured.csv", rows::measured_csv(&campaign)?.as_bytes())?;
     folder.write("rounds.csv", rows::rounds_csv(&campaign, &tilts)?.as_bytes())?;

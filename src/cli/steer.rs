@@ -9,10 +9,11 @@ mod settings;
 pub(super) use settings::Args;
 
 use super::certify::Base;
+use super::constraining::{open_constrained, verify};
 use super::context::Context;
 use super::finetune::{fits, relaxed};
 use super::oracle_score::OracleScore;
-use crate::diffusion::{DiffusionChain, open_prior};
+use crate::diffusion::DiffusionChain;
 use crate::error::{Error, Result};
 use crate::finetune::Paths;
 use crate::inference::{Steered, Steering, Target, steer, units};
@@ -29,7 +30,7 @@ const STAGE: &str = "steer";
 pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let args = context.settings(&["steer"], args)?;
     let device = context.device()?;
-    let (prior, _) = open_prior(args.prior()?, &device)?;
+    let (prior, _) = open_constrained(args.prior()?, &args.rules()?, &device)?;
     let plan = args.plan(prior.config())?;
     let options = plan.asking.options(context)?;
     let oracle = plan.reward.open(&options)?;
@@ -65,6 +66,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<()> {
     let method = plan.method();
     let seed = context.seed().child("steer");
     let drawn = draw(method.as_ref(), &target, plan.count, seed.child("draw"), &pool, Some(&asked), context)?;
+    verify(&chain.prior().config().constraint, &drawn.sequences, chain.prior().alphabet())?;
     let outcome = Outcome {
         verdict: certify(&plan, &chain, reward, &drawn, seed.child("base"), &pool, context)?,
         unique: (reward.is_none()).then(|| asked.unique()),

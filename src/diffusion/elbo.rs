@@ -10,12 +10,14 @@ use candle_core::{D, DType, Tensor};
 /// Evidence lower bounds, in nats.
 #[derive(Clone, Debug)]
 pub struct Elbo {
-    /// One bound per sequence, in nats (negative; larger is more natural).
+    /// One bound per sequence, in nats (negative; larger is more natural); −∞ where a sequence is none of the prior's.
     pub per_sequence: Vec<f64>,
     /// Mean of −bound / L over the sequences, L their own lengths: nats per token.
     pub nats_per_token: f64,
     /// Standard error of that mean: over sequences and noise draws together.
     pub standard_error: f64,
+    /// Sequences that the prior cannot draw, because they break its rules or are too long or too short: the mean is over the others.
+    pub outside: usize,
 }
 
 /// Continuous-time bound with score interpolation, λ the log signal-to-noise ratio from λ₁ (noise) to λ_K (decode):
@@ -37,6 +39,20 @@ pub struct Elbo {
 /// # Cost
 /// `draws + 1` calls of the denoiser per sequence.
 pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, pool: &Pool) -> Result<Elbo> {
+    let outside = |x: &Sequence| prior.imposed().is_some_and(|rules| !rules.keeps(x.ids()));
+    if !sequences.iter().any(outside) {
+        return inside(prior, sequences, draws, seed, pool);
+    }
+    let kept: Vec<Sequence> = sequences.iter().filter(|x| !outside(x)).cloned().collect();
+    let found = inside(prior, &kept, draws, seed, pool)?;
+    let mut bounds = found.per_sequence.iter().copied();
+    let bound = |x: &Sequence| if outside(x) { None } else { bounds.next() };
+    let per_sequence = sequences.iter().map(bound).map(|bound| bound.unwrap_or(f64::NEG_INFINITY)).collect();
+    Ok(Elbo { per_sequence, outside: sequences.len() - kept.len(), ..found })
+}
+
+/// The bounds of sequences that the prior can draw.
+fn inside(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, pool: &Pool) -> Result<Elbo> {
     let config = prior.config();
     let (length, dim) = (config.length, config.embedding_dim);
     let (first, last) = config.range();
@@ -102,7 +118,7 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
         per_sequence.iter().zip(sequences).map(|(bound, sequence)| -bound / sequence.len() as f64).collect();
     let mean = per_token.iter().sum::<f64>() / n;
     let variance = per_token.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    Ok(Elbo { per_sequence, nats_per_token: mean, standard_error: (variance / n).sqrt() })
+    Ok(Elbo { per_sequence, nats_per_token: mean, standard_error: (variance / n).sqrt(), outside: 0 })
 }
 
 /// Token logits of the silent denoiser and of the prior's.

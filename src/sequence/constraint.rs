@@ -8,11 +8,13 @@ mod imposed;
 mod pattern;
 mod span;
 mod violation;
+mod window;
 
 pub use enzyme::{ENZYMES, Enzyme};
 pub use imposed::{Imposed, Pick};
 pub use pattern::Pattern;
 pub use violation::Violation;
+pub use window::GcWindow;
 
 use super::{Alphabet, Numbering, Sequence};
 use crate::error::{Error, Result};
@@ -34,6 +36,7 @@ use std::collections::BTreeMap;
 /// enzymes = ["EcoRI", "BsaI"]  # restriction sites by name
 /// one-strand = false           # motifs of DNA and RNA are forbidden on both strands unless this is true
 /// gc = [0.4, 0.6]              # share of G and C, both ends included
+/// gc-window = { length = 50, share = [0.3, 0.7] }  # share of G and C in every window of so many letters
 /// max-homopolymer = 4          # longest run of one letter
 /// min-length = 20              # fewest and most letters, where designs differ in length
 /// max-length = 30
@@ -89,6 +92,9 @@ pub struct Constraint {
     /// Least and greatest share of G and C.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gc: Option<[f64; 2]>,
+    /// Least and greatest share of G and C in every window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gc_window: Option<GcWindow>,
     /// Longest run of one letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_homopolymer: Option<usize>,
@@ -114,6 +120,8 @@ pub(super) struct Compiled {
     mutations: [usize; 2],
     /// Letters that are G or C, and their least and greatest share.
     gc: Option<(u64, Share)>,
+    /// Letters that are G or C, letters of a window, and how many of them at least and at most.
+    window: Option<window::Window>,
     /// Fewest and most letters.
     lengths: [usize; 2],
 }
@@ -243,7 +251,8 @@ impl Constraint {
             allowed,
             patterns: self.patterns(alphabet, length)?,
             mutations,
-            gc: self.share(alphabet)?,
+            gc: self.gc.map(|share| Self::share("gc", share, alphabet)).transpose()?,
+            window: self.gc_window.map(|rule| rule.compile(alphabet)).transpose()?,
             lengths,
         })
     }
@@ -308,15 +317,17 @@ impl Constraint {
         Ok(patterns)
     }
 
-    fn share(&self, alphabet: &Alphabet) -> Result<Option<(u64, Share)>> {
-        let Some([least, most]) = self.gc else { return Ok(None) };
+    /// Letters that are G or C, and their least and greatest share.
+    fn share(rule: &str, [least, most]: [f64; 2], alphabet: &Alphabet) -> Result<(u64, Share)> {
         if !(0.0..=1.0).contains(&least) || !(least..=1.0).contains(&most) {
-            return Err(Error::usage(format!("`gc` is [{least}, {most}]; two shares in order, 0 to 1, are accepted")));
+            return Err(Error::usage(format!(
+                "`{rule}` is [{least}, {most}]; two shares in order, 0 to 1, are accepted"
+            )));
         }
         let (Some(g), Some(c), Some(_)) = (alphabet.id(b'G'), alphabet.id(b'C'), alphabet.complement(0)) else {
-            return Err(Error::usage(format!("`gc` is for DNA and RNA, not for alphabet `{}`", alphabet.name())));
+            return Err(Error::usage(format!("`{rule}` is for DNA and RNA, not for alphabet `{}`", alphabet.name())));
         };
-        Ok(Some((1 << g | 1 << c, Share([least, most]))))
+        Ok((1 << g | 1 << c, Share([least, most])))
     }
 }
 

@@ -120,3 +120,65 @@ fn designs_are_named_by_their_mutations_and_rules_are_part_of_the_job() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("versions.constraints"), "{said}");
 }
+
+/// What windows and runs of the test below ask for, by hand.
+fn windows_and_runs(word: &str) -> bool {
+    let gc = |window: &[u8]| window.iter().filter(|letter| b"GC".contains(letter)).count();
+    word.as_bytes().windows(4).all(|window| (1..=3).contains(&gc(window)))
+        && !["AAA", "CCC", "GGG", "TTT"].iter().any(|run| word.contains(run))
+}
+
+const WINDOWED: &str = "--gc-window 4:0.25-0.75 --max-homopolymer 2";
+
+#[test]
+fn windows_are_kept_by_draws_and_by_steering() {
+    let toy = Toy::new();
+    for line in [
+        format!("sample --prior uniform:dna:20 {WINDOWED} --count 200"),
+        format!("sample --prior uniform:dna:12 {WINDOWED} --count 50 --decode draw"),
+        format!(
+            "steer --prior uniform:dna:6 --reward table:t.csv --missing 0 --method best-of-n --count 40 {WINDOWED}"
+        ),
+    ] {
+        let drawn = letters(&toy.succeed(&line).stdout);
+        assert!(drawn.len() >= 40 && drawn.iter().all(|word| windows_and_runs(word)), "{line}: {drawn:?}");
+    }
+}
+
+#[test]
+fn searches_measure_only_what_keeps_the_rules() {
+    let toy = Toy::new();
+    let motif = ">M six letters\nA [ 1 0 1 1 1 1 ]\nC [ 0 1 1 1 1 1 ]\nG [ 9 8 9 9 9 9 ]\nT [ 0 1 1 1 1 1 ]\n";
+    fs::write(toy.path("m.txt"), motif).unwrap();
+    let search = format!("optimize --oracle pwm:m.txt --start t.csv --rounds 2 --batch 8 {WINDOWED}");
+    let tilted = "tilted --prior uniform:dna:6 --samples 200 --tuning-steps 2 --base-paths 500 --certificate-paths 200";
+    for proposer in ["random", "genetic", tilted] {
+        let name = proposer.split(' ').next().unwrap();
+        toy.succeed(&format!("{search} --proposer {proposer} --out o-{name}"));
+        let mut measured = csv::Reader::from_path(toy.path(&format!("o-{name}/measured.csv"))).unwrap();
+        let columns = measured.headers().unwrap().clone();
+        let at = |key: &str| columns.iter().position(|column| column == key).unwrap();
+        let (round, sequence) = (at("round"), at("sequence"));
+        let rows: Vec<_> = measured.records().map(Result::unwrap).filter(|row| &row[round] != "0").collect();
+        assert!(rows.len() == 16 && rows.iter().all(|row| windows_and_runs(&row[sequence])), "{name}: {rows:?}");
+    }
+    let hopeless = format!("{search} --proposer random --out x").replace("4:0.25-0.75", "6:0-0.5 --gc 0.9-1");
+    let said = refused(&toy, &hopeless, 4);
+    assert!(said.contains("no sequence of 6 letters keeps all constraints"), "{said}");
+}
+
+#[test]
+fn what_a_constrained_prior_cannot_draw_is_counted_apart() {
+    let toy = Toy::new();
+    toy.succeed("pretrain t.csv --dim 8 --heads 2 --layers 1 --sampling-steps 8 --batch 16 --steps 5 --out p");
+    let small = "--tuning-steps 1 --paths 16 --control-dim 8 --certificate-paths 100 --base-paths 200 --alpha 1";
+    let tune = "finetune --prior p --reward table:t.csv --missing 0 --objective log-variance --gc 0-0.5 --out f";
+    toy.succeed(&format!("{tune} {small}"));
+    let figures = toy.succeed("evaluate t.csv --prior f/prior --json").stdout;
+    let figures: serde_json::Value = serde_json::from_slice(&figures).unwrap();
+    let text = fs::read_to_string(toy.path("t.csv")).unwrap();
+    let rich = |line: &str| line[..6].bytes().filter(|letter| b"GC".contains(letter)).count() > 3;
+    let outside = text.lines().skip(1).filter(|line| rich(line)).count() as u64;
+    assert_eq!(figures[0]["outside_prior"].as_u64(), Some(outside), "{figures}");
+    assert!(outside > 0 && figures[0]["nats_per_token"].as_f64().unwrap().is_finite());
+}

@@ -3,12 +3,13 @@
 use super::settings::Plan;
 use super::start::Known;
 use super::tilted::Tilted;
-use crate::baseline::{PROPOSERS, Proposer};
+use crate::baseline::{Kept, PROPOSERS, Proposer};
 use crate::campaign::Journal;
 use crate::cli::context::Context;
 use crate::diffusion::{PriorConfig, fingerprint, open_prior};
 use crate::error::{Error, Result};
 use crate::registry::registry;
+use crate::sequence::Imposed;
 use std::path::Path;
 
 /// How labels steer a search that draws from a prior.
@@ -46,6 +47,9 @@ impl<'a> Searcher<'a> {
     /// When a setting is out of range, or the prior cannot be opened or writes other sequences.
     pub(super) fn check(plan: &Plan, known: &Known, context: &Context) -> Result<Option<String>> {
         let domain = &known.domain;
+        if !plan.constraint.is_empty() {
+            Imposed::new(&plan.constraint, &domain.alphabet, domain.length)?;
+        }
         if !plan.has_prior() {
             (PROPOSERS.get(&plan.proposer)?.make)(&plan.floor())?;
             return Ok(None);
@@ -86,10 +90,16 @@ impl<'a> Searcher<'a> {
         out: &Path,
         context: &'a Context,
     ) -> Result<Self> {
-        Ok(match SEARCHES.get(&plan.proposer) {
-            Ok(search) => Self::Tilted(Box::new(Tilted::new(plan, search.make, known, journal, out, context)?)),
-            Err(_) => Self::Other((PROPOSERS.get(&plan.proposer)?.make)(&plan.floor())?),
-        })
+        if let Ok(search) = SEARCHES.get(&plan.proposer) {
+            return Ok(Self::Tilted(Box::new(Tilted::new(plan, search.make, known, journal, out, context)?)));
+        }
+        let own = (PROPOSERS.get(&plan.proposer)?.make)(&plan.floor())?;
+        let (rules, domain) = (&plan.constraint, &known.domain);
+        if rules.is_empty() {
+            return Ok(Self::Other(own));
+        }
+        let imposed = Imposed::new(rules, &domain.alphabet, domain.length)?;
+        Ok(Self::Other(Box::new(Kept::new(own, imposed, domain.alphabet.len()))))
     }
 
     /// It.

@@ -7,12 +7,14 @@ use crate::baseline::{PROPOSERS, ProposerConfig};
 use crate::campaign::{self, SELECTIONS, Selection};
 use crate::cli::asking::Asking;
 use crate::cli::check::{required, within};
+use crate::cli::constraining::Constraining;
 use crate::cli::finetune::Tuning;
-use crate::cli::input::Reading;
+use crate::cli::input::{Reading, wild_type};
 use crate::diffusion::PriorConfig;
 use crate::error::{Error, Result};
 use crate::registry::unknown;
 use crate::reward::{Acquisition, Domain, SurrogateConfig, enumerable};
+use crate::sequence::Constraint;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -121,6 +123,8 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     tuning: Tuning,
     #[command(flatten)]
+    constraining: Constraining,
+    #[command(flatten)]
     reading: Reading,
 }
 
@@ -152,6 +156,9 @@ pub(in crate::cli) struct Plan {
     pub(super) prior_steps: u64,
     pub(super) tuning: Tuning,
     pub(super) reading: Reading,
+    /// What every proposal keeps.
+    #[serde(skip_serializing_if = "Constraint::is_empty")]
+    pub(super) constraint: Constraint,
 }
 
 impl Plan {
@@ -356,9 +363,16 @@ impl Args {
                 "`alpha` is {alpha}; above 0 to 1000000 is accepted, or 0 with a `beta`"
             )));
         }
+        let constraint = if self.constraining == Constraining::default() {
+            Constraint::default()
+        } else {
+            let wild_type = self.reading.wild_type.as_deref().map(wild_type).transpose()?;
+            self.constraining.rules(wild_type, None, self.reading.first_position)?
+        };
         Ok(Plan {
             oracle,
             asking: self.asking,
+            constraint,
             start: self.start,
             prior: self.prior,
             proposer,

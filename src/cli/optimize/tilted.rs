@@ -7,11 +7,12 @@ use super::start::{Known, digest};
 use crate::baseline::{Proposal, Proposer, Request};
 use crate::campaign::{Candidate, Journal};
 use crate::cli::certify::count_base;
+use crate::cli::constraining::open_constrained;
 use crate::cli::context::Context;
 use crate::cli::finetune::Job;
 use crate::cli::pretrain;
 use crate::cli::tilted::{CONTROL, Sampler};
-use crate::diffusion::{Prior, SampleConfig, open_prior, sample};
+use crate::diffusion::{Prior, SampleConfig, sample};
 use crate::error::{Error, Result};
 use crate::eval::histogram::Histogram;
 use crate::finetune::ControlStart;
@@ -60,11 +61,14 @@ impl<'a> Tilted<'a> {
     ) -> Result<Self> {
         let device = context.device()?;
         let (prior_name, (prior, prior_folder)) = match (&plan.prior, &known.records) {
-            (Some(name), _) => (name.clone(), open_prior(name, &device)?),
+            (Some(name), _) => (name.clone(), open_constrained(name, &plan.constraint, &device)?),
             (None, Some(records)) => {
                 let folder = out.join("prior");
                 pretrain::train(records, &folder, Some(plan.prior_steps), context)?;
-                ("prior trained on the start table".to_owned(), open_prior(&folder.display().to_string(), &device)?)
+                (
+                    "prior trained on the start table".to_owned(),
+                    open_constrained(&folder.display().to_string(), &plan.constraint, &device)?,
+                )
             }
             (None, None) => return Err(Error::usage("`optimize` needs `--prior`, or `--start` to train one on")),
         };
@@ -185,7 +189,8 @@ impl<'a> Tilted<'a> {
         }
         let taken: BTreeSet<&Sequence> = taken.iter().map(|proposal| &proposal.sequence).collect();
         let words = Sequence::all(self.alphabet(), self.prior.config().length).enumerate();
-        words.filter(|(_, x)| !request.measured.contains(x) && !taken.contains(x)).collect()
+        let keeps = |x: &Sequence| self.prior.imposed().is_none_or(|rules| rules.keeps(x.ids()));
+        words.filter(|(_, x)| !request.measured.contains(x) && !taken.contains(x) && keeps(x)).collect()
     }
 
     /// A batch from the prior itself.

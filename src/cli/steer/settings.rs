@@ -2,12 +2,14 @@
 
 use crate::cli::asking::Asking;
 use crate::cli::check::{positive, required, within};
+use crate::cli::constraining::{Constraining, Origin};
 use crate::cli::tilted::ChainConfig;
 use crate::diffusion::{Grid, PriorConfig, SolverKind};
 use crate::error::{Error, Result};
 use crate::inference::{BestOfN, GUIDES, Guide, Guided, OUTLOOKS, Outlook, Smc, Steering, SteeringKind, Svdd};
 use crate::oracle::OracleName;
 use crate::reward::Needs;
+use crate::sequence::Constraint;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -92,6 +94,10 @@ pub(in crate::cli) struct Args {
     max_evals: Option<u64>,
     #[command(flatten)]
     asking: Asking,
+    #[command(flatten)]
+    constraining: Constraining,
+    #[command(flatten)]
+    origin: Origin,
 }
 
 /// Everything that decides what is drawn.
@@ -119,6 +125,14 @@ impl Args {
     /// When there is none.
     pub(super) fn prior(&self) -> Result<&str> {
         required("steer", "prior", self.prior.as_deref())
+    }
+
+    /// The rules that sequences keep.
+    ///
+    /// # Errors
+    /// As [`Origin::rules`].
+    pub(super) fn rules(&self) -> Result<Constraint> {
+        self.origin.rules(&self.constraining)
     }
 
     /// The file to write.

@@ -31,6 +31,7 @@ fn relaxed(constraint: &Constraint) -> Vec<(String, Constraint)> {
         without(format!("enzymes {name}"), &|c| c.enzymes.retain(|other| other != name));
     }
     without("gc".to_owned(), &|c| c.gc = None);
+    without("gc-window".to_owned(), &|c| c.gc_window = None);
     without("max-homopolymer".to_owned(), &|c| c.max_homopolymer = None);
     without("min-length".to_owned(), &|c| c.min_length = None);
     without("max-length".to_owned(), &|c| c.max_length = None);

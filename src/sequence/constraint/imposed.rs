@@ -3,6 +3,7 @@
 use super::automaton::{Automaton, DEAD};
 use super::blame;
 use super::count::{Count, Counts, Ends, Run};
+use super::window::{self, Window};
 use super::{Compiled, Constraint};
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -23,7 +24,10 @@ pub enum Pick<'a> {
 /// A [`Constraint`] for sequences of one length, as a sampler keeps it.
 ///
 /// Letters that a position may not have are masked; motifs, runs, substitutions and the share of G and C are a deterministic
-/// automaton, over which letters are chosen together, exactly (Viterbi; forward filtering and backward sampling for draws):
+/// automaton, over which letters are chosen together, exactly (Viterbi; forward filtering and backward sampling for draws). Shares in
+/// windows would need a state for every way to fill one: there the best is looked for along the 256 best beginnings, and may be missed,
+/// while every sequence keeps the rule; draws are thrown away until one does, which leaves their law exact. A decode is one map of
+/// states whatever it maps to, so that certificates of chains that share it hold:
 ///
 /// ```text
 /// x = argmax_{x keeps the rules} Σ_i s_i(x_i)      or      p(x) ∝ exp Σ_i s_i(x_i) · [x keeps the rules]
@@ -49,6 +53,7 @@ pub struct Imposed {
     motifs: Automaton,
     counts: Counts,
     padding: Option<Padding>,
+    window: Option<Window>,
     log_count: f64,
 }
 
@@ -108,14 +113,20 @@ impl Imposed {
             motifs,
             counts: Counts::new(counts, rules.length),
             padding,
+            window: rules.window.filter(|window| window.length <= rules.length),
             log_count: 0.0,
         };
         let flat = vec![0.0; rules.length * rules.letters];
-        imposed.log_count = imposed.futures(&flat, true)[0];
+        let ahead = imposed.futures(&flat, true);
+        imposed.log_count = ahead[0];
+        // windows are not counted, but nothing is nothing
+        if imposed.window.is_some_and(|window| ahead[0].is_finite() && !window.any(&imposed, &flat, &ahead)) {
+            imposed.log_count = f64::NEG_INFINITY;
+        }
         Ok(imposed)
     }
 
-    /// Log of the number of sequences that keep the rules.
+    /// Log of the number of sequences that keep the rules, those of windows aside.
     #[must_use]
     pub fn log_count(&self) -> f64 {
         self.log_count
@@ -149,6 +160,7 @@ impl Imposed {
             (motif, count) = (next / self.counts.states(), next % self.counts.states());
         }
         self.counts.accepts(count, self.is_open(motif))
+            && self.window.is_none_or(|window| window.keeps(ids, self.alphabet.padding()))
     }
 
     /// Whether there was no padding yet.
@@ -177,9 +189,18 @@ impl Imposed {
                 return Sequence::unpadded(&free, &self.alphabet);
             }
         }
+        if let Some(window) = &self.window {
+            return window::choose(window, self, scores, pick);
+        }
         let futures = self.futures(scores, matches!(pick, Pick::Draw(_)));
+        self.read(scores, &futures, pick)
+    }
+
+    /// Reads letters off forward, given what continuations are worth.
+    pub(super) fn read(&self, scores: &[f64], futures: &[f64], pick: &mut Pick<'_>) -> Result<Sequence> {
+        let letters = self.alphabet.len();
         let (mut motif, mut count) = (0, 0);
-        let mut ids = Vec::with_capacity(length);
+        let mut ids = Vec::with_capacity(self.length());
         for (index, scores) in scores.chunks(letters).enumerate() {
             let ahead = &futures[(index + 1) * self.states()..];
             let values: Vec<f64> = (0..letters)
@@ -203,7 +224,21 @@ impl Imposed {
         Sequence::unpadded(&ids, &self.alphabet)
     }
 
-    fn states(&self) -> usize {
+    /// The number of positions.
+    pub(super) fn length(&self) -> usize {
+        self.allowed.len()
+    }
+
+    pub(super) fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// The state of motifs and that of counts.
+    pub(super) fn split(&self, state: usize) -> (usize, usize) {
+        (state / self.counts.states(), state % self.counts.states())
+    }
+
+    pub(super) fn states(&self) -> usize {
         self.motifs.states() * self.counts.states()
     }
 
@@ -217,7 +252,7 @@ impl Imposed {
     }
 
     /// The state after a letter; nothing where a rule is broken.
-    fn after(&self, index: usize, motif: usize, count: usize, id: usize) -> Option<usize> {
+    pub(super) fn after(&self, index: usize, motif: usize, count: usize, id: usize) -> Option<usize> {
         if !self.allows(index, id as u8) || self.ends(motif, id) && !self.counts.closes(count, index) {
             return None;
         }
@@ -227,7 +262,7 @@ impl Imposed {
     }
 
     /// What the best continuation is worth before each position in each state, or the log of the sum over all: (L + 1, states).
-    fn futures(&self, scores: &[f64], summed: bool) -> Vec<f64> {
+    pub(super) fn futures(&self, scores: &[f64], summed: bool) -> Vec<f64> {
         let (length, letters, states) = (self.allowed.len(), self.alphabet.len(), self.states());
         let counts = self.counts.states();
         let mut futures = vec![f64::NEG_INFINITY; (length + 1) * states];
@@ -282,7 +317,7 @@ impl Imposed {
     }
 }
 
-fn greatest(values: &[f64]) -> usize {
+pub(super) fn greatest(values: &[f64]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
         if *value > values[best] {

@@ -251,3 +251,79 @@ fn best_and_drawn_padded_words_have_the_law_of_the_scores() {
         assert!((mean - moment(1)).abs() < 4.0 * error + 1e-12, "{rules:?}: {mean} {} ± {error}", moment(1));
     }
 }
+
+/// Windows with other rules, for words of up to six letters.
+const WINDOWS: [&str; 3] = [
+    "gc-window = { length = 3, share = [0.3, 0.7] }",
+    "gc-window = { length = 4, share = [0.5, 0.5] }\nmax-homopolymer = 2\nforbidden = [\"GA\"]",
+    "gc-window = { length = 2, share = [0.5, 1.0] }\nwild-type = \"ACGTAC\"\nfixed = [\"1\"]\nmax-mutations = 3",
+];
+
+#[test]
+fn every_window_is_kept_by_what_is_found_and_drawn() {
+    let mut rng = Seed::root(8).rng();
+    for alphabet in [Alphabet::dna(), Alphabet::dna().padded().unwrap()] {
+        let v = alphabet.len();
+        let words: Vec<Sequence> = if alphabet.padding().is_some() {
+            (2..=6).flat_map(|length| Sequence::all(&alphabet, length)).collect()
+        } else {
+            words()
+        };
+        for text in WINDOWS {
+            let rules = Constraint::from_toml(text).unwrap();
+            let rules = if v == 5 { Constraint { min_length: Some(2), ..rules } } else { rules };
+            let imposed = Imposed::new(&rules, &alphabet, 6).unwrap();
+            let by_hand = |x: &Sequence| rules.violations(x, &alphabet).unwrap().is_empty();
+            let kept: Vec<&Sequence> = words.iter().filter(|x| by_hand(x)).collect();
+            assert!(words.iter().all(|x| imposed.keeps(x.ids()) == by_hand(x)), "{text}");
+            assert!(!kept.is_empty() && kept.len() < words.len());
+            for _ in 0..3 {
+                let scores: Vec<f64> = (0..6 * v).map(|_| rng.normal()).collect();
+                let total = |x: &Sequence| -> f64 {
+                    x.padded(&alphabet, 6).iter().enumerate().map(|(i, id)| scores[v * i + usize::from(*id)]).sum()
+                };
+                // fewer states than are followed at a time: what is found is the best
+                let best = kept.iter().max_by(|a, b| total(a).total_cmp(&total(b))).unwrap();
+                assert_eq!(&&imposed.choose(&scores, &mut Pick::Best).unwrap(), best, "{text}");
+                let z: f64 = kept.iter().map(|x| total(x).exp()).sum();
+                let n = 1000;
+                let mut mean = 0.0;
+                for _ in 0..n {
+                    let x = imposed.choose(&scores, &mut Pick::Draw(&mut rng)).unwrap();
+                    assert!(by_hand(&x));
+                    mean += total(&x) / f64::from(n);
+                }
+                let moment = |power: i32| kept.iter().map(|x| total(x).exp() / z * total(x).powi(power)).sum::<f64>();
+                let error = ((moment(2) - moment(1).powi(2)) / f64::from(n)).sqrt();
+                assert!((mean - moment(1)).abs() < 4.5 * error, "{text}: {mean} {} ± {error}", moment(1));
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_that_cannot_be_kept_are_named_and_long_ones_are_found() {
+    let dna = Alphabet::dna();
+    let imposed = |rules: &str, length| Imposed::new(&Constraint::from_toml(rules).unwrap(), &dna, length);
+    let error =
+        imposed("gc-window = { length = 4, share = [0.5, 1.0] }\nallowed = { \"1-3\" = \"A\" }", 6).unwrap_err();
+    assert_eq!(error.kind(), crate::Kind::Constraint);
+    assert!(error.hint_text().unwrap().contains("without `gc-window` 64"), "{error:?}");
+    for (rules, wrong) in [
+        ("gc-window = { length = 1, share = [0.2, 0.8] }", "has 1 letters; 2 to 128"),
+        ("gc-window = { length = 3, share = [0.4, 0.6] }", "no number out of 3 letters is a share of 0.4 to 0.6"),
+        ("gc-window = { length = 3, share = [0.8, 0.6] }", "two shares in order"),
+    ] {
+        let error = imposed(rules, 6).unwrap_err();
+        assert!(error.message().contains(wrong), "{error}");
+    }
+    // two hundred letters that want to be A: half of every window cannot be
+    let rules = "gc-window = { length = 50, share = [0.4, 0.6] }\nmax-homopolymer = 3";
+    let long = imposed(rules, 200).unwrap();
+    let scores: Vec<f64> = (0..800).map(|i| if i % 4 == 0 { 1.0 } else { 0.0 }).collect();
+    let found = long.choose(&scores, &mut Pick::Best).unwrap();
+    assert!(Constraint::from_toml(rules).unwrap().violations(&found, &dna).unwrap().is_empty());
+    // 20 of every 50 letters are G or C, and one letter of four is not A
+    let wanted = found.text(&dna).matches('A').count();
+    assert_eq!(wanted, 120);
+}

@@ -57,5 +57,17 @@ pub(super) fn find(rules: &Compiled, sequence: &Sequence, alphabet: &Alphabet) -
             found.push(Violation { rule: "gc", found: text });
         }
     }
+    if let Some(window) = &rules.window {
+        let [least, most] = window.ends;
+        for (index, letters) in sequence.ids().windows(window.length).enumerate() {
+            let count = letters.iter().filter(|id| window.set >> *id & 1 == 1).count();
+            if !(least..=most).contains(&count) {
+                let of = window.length;
+                let text =
+                    format!("{count} G or C of {of} letters at {}; {least} to {most} are accepted", number(index));
+                found.push(Violation { rule: "gc-window", found: text });
+            }
+        }
+    }
     found
 }

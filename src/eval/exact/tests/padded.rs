@@ -82,10 +82,22 @@ fn the_bound_of_an_exact_padded_prior_counts_the_length() {
         // ln 6 in all, whatever the length, and per letter of the word
         let (exact, letters) = (6.0_f64.ln(), word.len() as f64);
         let z = (bound.nats_per_token - exact / letters) / bound.standard_error;
+        assert_eq!(bound.outside, 0);
         assert!(
             z.abs() < 4.0 && bound.standard_error < 0.03,
             "{text}: {bound:?} {exact}",
             bound = bound.nats_per_token
         );
     }
+}
+
+#[test]
+fn what_a_prior_cannot_draw_has_no_bound_and_leaves_those_of_others_alone() {
+    let (prior, pool) = (prior(), Pool::new(1).unwrap());
+    let words: Vec<Sequence> =
+        ["A", "ABB", "BA"].iter().map(|text| Sequence::parse(text, prior.alphabet()).unwrap()).collect();
+    let all = elbo(&prior, &words, 4, Seed::root(4), &pool).unwrap();
+    let inside = elbo(&prior, &[words[0].clone(), words[2].clone()], 4, Seed::root(4), &pool).unwrap();
+    assert_eq!(all.per_sequence, [inside.per_sequence[0], f64::NEG_INFINITY, inside.per_sequence[1]]);
+    assert_eq!((all.outside, all.nats_per_token.to_bits()), (1, inside.nats_per_token.to_bits()));
 }
