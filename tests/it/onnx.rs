@@ -17,6 +17,7 @@ fn config(front: &str, name: &str) -> OnnxConfig {
 }
 
 /// The runtime's library, where there is one.
+#[allow(clippy::print_stdout, reason = "why nothing was tried")]
 fn runtime() -> Option<PathBuf> {
     let path = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from).filter(|path| path.exists());
     if path.is_none() {

@@ -51,8 +51,8 @@ pub(in crate::cli) struct Args {
     /// Prior: a folder, or a built-in one by name
     #[arg(long, value_name = "NAME|FOLDER")]
     pub(super) prior: Option<String>,
-    /// Reward, as KIND:ARGUMENT (see `seqtilt oracle list`); one without a gradient is for objectives that need values only, or,
-    /// with --missing, for sequences that can be enumerated
+    /// Reward, as KIND:ARGUMENT (see `seqtilt oracle list`); one without a gradient is asked by objectives that need values only, and
+    /// learned from labels by the others, unless --missing is given and all sequences can be enumerated
     #[arg(long, value_name = "ORACLE")]
     pub(super) reward: Option<String>,
     /// Reward of sequences that an oracle without a gradient has no value for [default: stop]
