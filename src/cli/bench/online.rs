@@ -2,11 +2,13 @@
 
 mod cell;
 mod figures;
+mod kind;
 mod method;
 mod page;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kind::{FINETUNE, GFP, Kind, TFBIND8};
 pub(in crate::cli) use method::METHODS;
 
 use super::folder::{BenchFolder, seconds, timed};
@@ -32,84 +34,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
-
-/// A named protocol: what is run unless something else is asked for.
-#[derive(Debug)]
-pub(super) struct Kind {
-    name: &'static str,
-    methods: &'static [&'static str],
-    alphas: Option<&'static [f64]>,
-    start: &'static str,
-    /// What of the start is known, where it is a whole table.
-    difficulty: Option<&'static str>,
-    oracle: &'static str,
-    /// Who judges the best besides, where that is not the oracle's to do.
-    judge: Option<&'static str>,
-    rounds: usize,
-    batch: usize,
-    threshold: f64,
-    /// What its page answers.
-    question: &'static str,
-}
-
-/// Everything that searches from the hard start.
-pub(super) static TFBIND8: Kind = Kind {
-    name: "tfbind8-online",
-    methods: &["tilted", "random", "genetic", "gp-ucb"],
-    alphas: None,
-    start: "tfbind8-hard-start",
-    difficulty: None,
-    oracle: "table:tfbind8",
-    judge: None,
-    rounds: 10,
-    batch: 128,
-    threshold: 0.9,
-    question: "How good does each method become, label by label, from a poor start?",
-};
-
-/// The floors on GFP, by a model of its measurements.
-pub(super) static GFP: Kind = Kind {
-    name: "gfp-online",
-    methods: &["random", "genetic", "adalead", "gp-ucb"],
-    alphas: None,
-    start: "gfp",
-    difficulty: Some("medium"),
-    oracle: "model:gfp-reward",
-    judge: Some("model:gfp-judge"),
-    rounds: 15,
-    batch: 256,
-    // variants at least this bright are called functional
-    threshold: 3.0,
-    question: "How good does each method become on a model of GFP, and does a judge that it never asked agree?",
-};
-
-/// Ways to fine-tune one prior in rounds, over prices.
-pub(super) static FINETUNE: Kind = Kind {
-    name: "online-finetune",
-    methods: &[
-        "prior",
-        "non-adaptive",
-        "guidance",
-        "greedy",
-        "ppo",
-        "seiko-ucb",
-        "seiko-bootstrap",
-        "sqdf-ucb",
-        "sqdf-bootstrap",
-        "sqdf-consistency",
-        "sqdf-no-buffer",
-        "sqdf-discounted",
-    ],
-    alphas: Some(&[0.08, 0.04, 0.02, 0.01, 0.005]),
-    start: "tfbind8-hard-start",
-    difficulty: None,
-    oracle: "table:tfbind8",
-    judge: None,
-    rounds: 10,
-    batch: 128,
-    threshold: 0.9,
-    question: "What does each way of fine-tuning one prior pay for a score in diversity and naturalness?",
-};
 
 /// Floors of the hard start as others ran them, 10 rounds of 128; not measured here.
 const PUBLISHED: [Published; 5] = [
