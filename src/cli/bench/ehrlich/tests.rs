@@ -82,7 +82,7 @@ fn a_prior_of_the_pairs_that_were_shown_spends_its_labels_on_feasible_sequences(
         start: Some(64),
         rounds: Some(2),
         batch: Some(8),
-        samples: Some(16),
+        samples: Some(64),
         tuning: Tuning { chain_steps: Some(8), ..Tuning::default() },
         ..args(folder.path(), &["guided"], seeds)
     };
