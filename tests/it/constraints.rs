@@ -142,13 +142,16 @@ fn windows_are_kept_by_draws_and_by_steering() {
         let drawn = letters(&toy.succeed(&line).stdout);
         assert!(drawn.len() >= 40 && drawn.iter().all(|word| windows_and_runs(word)), "{line}: {drawn:?}");
     }
-    // letters that are drawn are drawn again until they keep the window, which a narrow one makes hopeless and says so
+    // letters that are drawn are drawn again until they keep the window
     let wide = "sample --prior uniform:dna:12 --decode draw --count 50 --gc-window 12:0.25-0.75";
     let drawn = letters(&toy.succeed(wide).stdout);
     assert!(
         drawn.iter().all(|word| (3..=9).contains(&word.bytes().filter(|b| b"GC".contains(b)).count())),
         "{drawn:?}"
     );
+    // at the decode letters are all but certain, and draws of them that keep windows too rare
+    let draw = format!("sample --prior uniform:dna:12 {WINDOWED} --count 50 --decode draw");
+    assert!(refused(&toy, &draw, 4).contains("`gc-window` kept none of 10000 draws"));
 }
 
 #[test]
