@@ -90,7 +90,11 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
     context.emit(&summary)?;
     context.note(format!("open {} in a browser", out.join("report.html").display()));
     if picked.rows.is_empty() {
-        return Err(Error::constraint("no design passed the filters").hint("raise --samples or lower --min-distance"));
+        let hint = match picked.funnel.iter().find(|(_, passed)| *passed == 0) {
+            Some((rule, _)) => format!("nothing passed `{rule}`; see the filters in the report"),
+            None => "raise --samples or lower --min-distance".to_owned(),
+        };
+        return Err(Error::constraint("no design passed the filters").hint(hint));
     }
     Ok(())
 }
