@@ -281,6 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn a_cautious_reward_takes_off_the_deviations_that_the_oracle_shows() {
+        let set = set(&[("AC", 1.0), ("CC", 3.0), ("AG", 0.5), ("TT", 2.0)]);
+        let words = [word("AC"), word("GT"), word("TG")];
+        for model in [
+            Fitted::linear("l", &set, LinearFeatures::Letters, 0.5).unwrap(),
+            Fitted::gaussian_process("g", &set, &SurrogateConfig::default()).unwrap(),
+        ] {
+            let mut model = model.calibrated(3.0).cautious(2.0);
+            let shown = model.evaluate(&words).unwrap();
+            let plain: Vec<f64> = shown.iter().map(|x| x.value().unwrap() - 2.0 * x.sd().unwrap()).collect();
+            let probs = crate::reward::one_hot(&words, 4, &Device::Cpu).unwrap();
+            let climbed = model.reward(&probs).unwrap().to_dtype(candle_core::DType::F64).unwrap();
+            for (a, b) in climbed.to_vec1::<f64>().unwrap().iter().zip(&plain) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
     fn one_letter_has_the_closed_form() {
         let set = set(&[("A", 1.0), ("C", 3.0)]);
         let mut model = Fitted::linear("two", &set, LinearFeatures::Letters, 0.5).unwrap();
