@@ -64,7 +64,8 @@ impl Proposer for Kept {
                 break;
             }
             let near = &proposals[rng.below(proposals.len())].sequence;
-            let sequence = self.rules.choose(&self.scores(near, weight), &mut Pick::Draw(&mut rng))?;
+            // a draw under narrow windows may find nothing
+            let Ok(sequence) = self.rules.choose(&self.scores(near, weight), &mut Pick::Draw(&mut rng)) else { break };
             if !request.measured.contains(&sequence) && taken.insert(sequence.clone()) {
                 batch.push(Proposal { sequence, expected: None, reason: "around a proposal that breaks a rule" });
             }

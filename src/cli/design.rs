@@ -44,7 +44,7 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
         None => None,
     };
     let options = plan.asking.options(context)?;
-    prepare::check(&plan, records.as_ref(), &options, context)?;
+    let named = prepare::check(&plan, records.as_ref(), &options, context)?;
     if let Some(records) = &records {
         plan.settle(records)?;
         if records.report.wild_type.is_none() && plan.origin(Some(records))?.is_some() {
@@ -57,6 +57,9 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
     let mut info = RunInfo::new("design", context.seed_number, plan)?;
     if let Some(records) = &records {
         info = info.with_version("table", prepare::digest(records));
+    }
+    for (what, fingerprint) in named {
+        info = info.with_version(&what, fingerprint);
     }
     let rules = plan.rules(records.as_ref())?;
     if !rules.is_empty() {
@@ -73,7 +76,9 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
     let folder = RunFolder::open(out, &info)?;
     if folder.is_finished() {
         context.note(format!("`{}` is complete: this is its summary", out.display()));
-        return context.emit(&Summary::read(out)?);
+        let summary = Summary::read(out)?;
+        context.emit(&summary)?;
+        return if summary.designs == 0 { Err(none("see the filters in the report".to_owned())) } else { Ok(()) };
     }
     let mut parts = prepare::Parts::gather(plan, records.as_ref(), choice.as_ref(), out, &options, context)?;
     let outcome = parts.finetune(plan, &out.join("finetune"), context)?;
@@ -94,7 +99,12 @@ pub(super) fn execute(mut plan: Plan, out: &Path, context: &Context) -> Result<(
             Some((rule, _)) => format!("nothing passed `{rule}`; see the filters in the report"),
             None => "raise --samples or lower --min-distance".to_owned(),
         };
-        return Err(Error::constraint("no design passed the filters").hint(hint));
+        return Err(none(hint));
     }
     Ok(())
+}
+
+/// There are no designs.
+fn none(hint: String) -> Error {
+    Error::constraint("no design passed the filters").hint(hint)
 }

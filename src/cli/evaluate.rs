@@ -174,7 +174,7 @@ fn measure(
         novelty_median: novelty.as_ref().map(|n| n.median),
         spectrum_3mer_distance: spectrum,
         nats_per_token: bound.as_ref().filter(|b| b.outside < sequences.len()).map(|b| b.nats_per_token),
-        nats_per_token_se: bound.as_ref().map(|b| b.standard_error),
+        nats_per_token_se: bound.as_ref().filter(|b| b.outside < sequences.len()).map(|b| b.standard_error),
         outside_prior: bound.as_ref().map(|b| b.outside).filter(|outside| *outside > 0),
     })
 }
@@ -200,8 +200,9 @@ impl fmt::Display for Sets {
                     format!("{} ± {}", number(figures.nats_per_token), number(figures.nats_per_token_se)),
                 ],
             ];
-            let outside =
-                figures.outside_prior.map(|n| ["outside the prior".to_owned(), format!("{n}: they break its rules")]);
+            let outside = figures
+                .outside_prior
+                .map(|n| ["outside the prior".to_owned(), format!("{n}: they have other lengths or break its rules")]);
             let rows: Vec<[String; 2]> = rows.into_iter().chain(outside).collect();
             writeln!(f, "{}", columns(&rows, ""))?;
         }

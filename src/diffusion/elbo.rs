@@ -48,7 +48,10 @@ pub fn elbo(prior: &Prior, sequences: &[Sequence], draws: usize, seed: Seed, poo
     let mut bounds = found.per_sequence.iter().copied();
     let bound = |x: &Sequence| if outside(x) { None } else { bounds.next() };
     let per_sequence = sequences.iter().map(bound).map(|bound| bound.unwrap_or(f64::NEG_INFINITY)).collect();
-    Ok(Elbo { per_sequence, outside: sequences.len() - kept.len(), ..found })
+    // nothing is known of the mean of none
+    let (nats_per_token, standard_error) =
+        if kept.is_empty() { (f64::NAN, f64::NAN) } else { (found.nats_per_token, found.standard_error) };
+    Ok(Elbo { per_sequence, nats_per_token, standard_error, outside: sequences.len() - kept.len() })
 }
 
 /// The bounds of sequences that the prior can draw.

@@ -163,15 +163,15 @@ pub fn cross_validate(set: &TrainingSet, family: &str, folds: usize, seed: Seed,
         }
     }
     let figures = held_out(&predictions, &values)?;
-    let ratio = |(p, value): (&Prediction, &f64)| (value - p.mean).abs() / p.sd.unwrap_or(0.0).max(f64::MIN_POSITIVE);
-    let mut ratios: Vec<f64> = predictions.iter().zip(&values).map(ratio).collect();
+    let ratio = |(p, value): (&Prediction, &f64)| Some((value - p.mean).abs() / p.sd.filter(|sd| *sd > 0.0)?);
+    let mut ratios: Vec<f64> = predictions.iter().zip(&values).filter_map(ratio).collect();
     ratios.sort_by(f64::total_cmp);
     let n = values.len() as f64;
     Ok(Support {
         folds,
         z: figures.spearman.unwrap_or(0.0) * (n - 1.0).sqrt(),
         rmse_of_mean: (errors / n).sqrt(),
-        inflation: quantile(&ratios, 0.9) / NINETY,
+        inflation: (quantile(&ratios, 0.9) / NINETY).clamp(0.1, 1000.0),
         points: predictions.iter().map(|p| p.mean).zip(values).collect(),
         held_out: figures,
     })

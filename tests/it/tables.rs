@@ -115,6 +115,8 @@ fn further_goals_are_traded_off_and_bounds_are_kept() {
         ("--require ts", "`ts` is no requirement"),
         ("--require us>=1", "unknown value in `--require` `us`; accepted: `ts`, `reward`"),
         ("--goal reward=linear:t60.csv", "is no goal"),
+        ("--goal ts=linear:t60.csv", "goal `ts` is named twice"),
+        ("--trust 0", "`trust` is 0"),
     ] {
         let output = toy.output(&format!("{job} {flags}"));
         let said = String::from_utf8(output.stderr).unwrap();

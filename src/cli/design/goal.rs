@@ -10,6 +10,9 @@ use std::cmp::Ordering;
 /// The name by which requirements speak of the reward.
 const REWARD: &str = "reward";
 
+/// Names that columns of designs have already.
+const TAKEN: [&str; 4] = [REWARD, "predicted", "judge", "measured"];
+
 /// A mean and its standard deviation, where they are known.
 pub(super) type Figure = (Option<f64>, Option<f64>);
 
@@ -25,10 +28,11 @@ impl Goal {
     /// # Errors
     /// When it is not of this form, or the oracle cannot be opened.
     pub(super) fn open(text: &str, options: &OracleOptions) -> Result<Self> {
-        let parts = text.split_once('=').filter(|(name, _)| is_name(name) && *name != REWARD);
+        let parts = text.split_once('=').filter(|(name, _)| is_name(name) && !TAKEN.contains(name));
         let Some((name, oracle)) = parts else {
             return Err(Error::usage(format!(
-                "`{text}` is no goal; `NAME=KIND:ARGUMENT` is accepted, with a name other than `{REWARD}`"
+                "`{text}` is no goal; `NAME=KIND:ARGUMENT` is accepted, with a name other than `{}`",
+                TAKEN.join("`, `")
             ))
             .hint("for example --goal stability=model:stability"));
         };

@@ -20,6 +20,9 @@ const FOLDS: usize = 5;
 /// Multiply-adds that a fit may take: some seconds.
 const BUDGET: f64 = 2e10;
 
+/// The same for a judge that is fitted once, and not cross-validated: a minute or two.
+const ONCE: f64 = 2e11;
+
 /// The family that is trained with checkpoints, as `oracle train` does it.
 const NETWORKS: &str = "networks";
 
@@ -52,8 +55,8 @@ pub(super) struct Scorer {
 
 /// What a table has taught.
 pub(super) struct Taught {
-    pub(super) reward: Scorer,
-    pub(super) judge: Scorer,
+    pub(super) reward: Option<Scorer>,
+    pub(super) judge: Option<Scorer>,
     /// Figures of the reward on sequences that it did not see, and their predicted and measured values.
     pub(super) held_out: Option<HeldOut>,
     pub(super) points: Vec<(f64, f64)>,
@@ -111,11 +114,25 @@ impl Choice {
                 .hint(format!("--model {NETWORKS} takes any number")));
         };
         let many = if model == AUTO { families_tried(&trials) } else { 1 };
+        if plan.reward.is_some() {
+            return Ok(Self::Tried { judge: reward, trials, reward });
+        }
         if !is_significant(support.z, many) && !plan.unsupported {
             return Err(unsupported(&trials[reward], many, set.len()));
         }
         let others: Vec<Trial> = trials.iter().filter(|trial| trial.family != trials[reward].family).cloned().collect();
-        let judge = best(&others).and_then(|judge| place(&judge.family)).unwrap_or(reward);
+        let affordable = |trial: &&Trial| {
+            let cost = FAMILIES.get(&trial.family).ok().and_then(|family| (family.make.cost)(&set));
+            cost.is_some_and(|cost| cost <= ONCE)
+        };
+        let judge = best(&others).or_else(|| others.iter().find(affordable)).and_then(|judge| place(&judge.family));
+        let Some(judge) = judge.or(plan.judge.as_ref().map(|_| reward)) else {
+            return Err(Error::data(format!(
+                "no model but `{}` can be fitted to judge its designs",
+                trials[reward].family
+            ))
+            .hint("name a judge of your own: --judge KIND:ARGUMENT"));
+        };
         Ok(Self::Tried { trials, reward, judge })
     }
 }
@@ -130,12 +147,12 @@ pub(super) fn teach(choice: &Choice, plan: &Plan, records: &Records, out: &Path,
     let set = measured(records)?;
     let Choice::Tried { trials, reward, judge } = choice else { return networks(plan, &set, records, out, context) };
     let made = |trial: &Trial, caution: f64| -> Result<Scorer> {
-        let inflation = trial.support.as_ref().map_or(1.0, |support| support.inflation.max(0.1));
+        let inflation = trial.support.as_ref().map_or(1.0, |support| support.inflation);
         let fit = FAMILIES.get(&trial.family)?.make.fit;
         let fitted: Fitted = fit(&set, context.seed().child(&trial.family), &context.pool()?)?;
         let fitted = fitted.calibrated(inflation).cautious(caution);
         let name = match caution {
-            0.0 => format!("{} fitted to the table", trial.family),
+            0.0 => format!("{} fitted to the table{}", trial.family, standing(trial)),
             _ => format!("{} fitted to the table, mean - {caution} sd (sd x {inflation:.2})", trial.family),
         };
         Ok(Scorer { name, reward: Box::new(fitted.clone()), oracle: Box::new(fitted), caution })
@@ -143,8 +160,8 @@ pub(super) fn teach(choice: &Choice, plan: &Plan, records: &Records, out: &Path,
     let (held_out, points) =
         trials[*reward].support.as_ref().map(|found| (found.held_out.clone(), found.points.clone())).unzip();
     Ok(Taught {
-        reward: made(&trials[*reward], plan.caution)?,
-        judge: made(&trials[*judge], 0.0)?,
+        reward: plan.reward.is_none().then(|| made(&trials[*reward], plan.caution)).transpose()?,
+        judge: plan.judge.is_none().then(|| made(&trials[*judge], 0.0)).transpose()?,
         held_out,
         points: points.unwrap_or_default(),
         trials: trials.clone(),
@@ -157,6 +174,15 @@ pub(super) fn teach(choice: &Choice, plan: &Plan, records: &Records, out: &Path,
 /// When none has, and as [`TrainingSet::from_records`].
 pub(super) fn measured(records: &Records) -> Result<TrainingSet> {
     TrainingSet::from_records(records.measured().as_ref().unwrap_or(records))
+}
+
+/// What is to be known of a judge.
+fn standing(trial: &Trial) -> &'static str {
+    match &trial.support {
+        None => " (not cross-validated)",
+        Some(found) if is_significant(found.z, 1) => "",
+        Some(_) => " (no better than chance)",
+    }
 }
 
 /// Why a table is refused.
@@ -184,7 +210,7 @@ fn networks(plan: &Plan, set: &TrainingSet, records: &Records, out: &Path, conte
     let (reward, held_out, points) = learn(lesson(Architecture::default(), "reward"), &out.join("reward"), context)?;
     let rho = held_out.spearman.unwrap_or(0.0);
     let z = rho * (held_out.n as f64 - 1.0).sqrt();
-    if !is_significant(z, 1) && plan.reward_epochs.is_none() && !plan.unsupported {
+    if !is_significant(z, 1) && plan.reward.is_none() && plan.reward_epochs.is_none() && !plan.unsupported {
         let message = format!(
             "{} measured sequences support no prediction: networks have a rank correlation of {rho:.2} on {} held-out ones",
             set.len(),
@@ -201,8 +227,8 @@ fn networks(plan: &Plan, set: &TrainingSet, records: &Records, out: &Path, conte
         caution: 0.0,
     };
     Ok(Taught {
-        reward: scorer("ensemble trained on the table", reward),
-        judge: scorer("ensemble of another architecture on the same table", judge),
+        reward: Some(scorer("ensemble trained on the table", reward)),
+        judge: Some(scorer("ensemble of another architecture on the same table", judge)),
         held_out: Some(held_out),
         points,
         trials: Vec::new(),

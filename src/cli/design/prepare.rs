@@ -5,7 +5,7 @@ use super::model::{self, Choice, Scorer};
 use super::settings::Plan;
 use crate::cli::constraining::open_constrained;
 use crate::cli::context::Context;
-use crate::cli::finetune::{Job, Outcome, fits};
+use crate::cli::finetune::{Job, Outcome, fits, relaxed};
 use crate::cli::pretrain;
 use crate::diffusion::{Prior, PriorConfig};
 use crate::error::{Error, Result};
@@ -92,13 +92,13 @@ impl Parts {
             }
             _ => (None, Vec::new(), Vec::new()),
         };
-        let (learned_reward, learned_judge) = taught.map(|taught| (taught.reward, taught.judge)).unzip();
+        let (learned_reward, learned_judge) = taught.map_or((None, None), |taught| (taught.reward, taught.judge));
         let Scorer { name: reward_name, reward, oracle: scorer, caution } = match &plan.reward {
             Some(name) => {
                 let parsed: OracleName = name.parse()?;
                 Scorer {
                     name: name.clone(),
-                    reward: parsed.reward(options)?,
+                    reward: relaxed(parsed.reward(options)?, &prior)?,
                     oracle: parsed.open(options)?,
                     caution: 0.0,
                 }
@@ -170,12 +170,17 @@ impl Parts {
     }
 }
 
-/// Refuses what cannot work before anything is written or trained.
+/// Refuses what cannot work before anything is written or trained; what identifies the oracles that were named.
 ///
 /// # Errors
 /// When a setting is out of range, a named part cannot be opened, the parts do not fit together, or the table is too
 /// small or has no values.
-pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOptions, context: &Context) -> Result<()> {
+pub(super) fn check(
+    plan: &Plan,
+    records: Option<&Records>,
+    options: &OracleOptions,
+    context: &Context,
+) -> Result<Vec<(String, String)>> {
     let table = match records {
         Some(records) => Some(PriorConfig::of_sequences(&records.alphabet, &records.sequences(), None)?),
         None => None,
@@ -193,19 +198,39 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
     };
     plan.tuning.plan(&prior)?;
     let letters = prior.alphabet()?;
+    let mut named = Vec::new();
     for (what, name) in [("reward", &plan.reward), ("judge", &plan.judge), ("truth", &plan.truth)] {
         if let Some(name) = name {
-            fits(what, name.parse::<OracleName>()?.open(options)?.info(), &prior, &letters)?;
+            let opened = name.parse::<OracleName>()?.open(options)?;
+            fits(what, opened.info(), &prior, &letters)?;
+            named.push((what.to_owned(), opened.info().fingerprint.clone()));
+        }
+    }
+    if let (Some(name), true) = (&plan.reward, prior.is_padded()) {
+        let reads =
+            name.parse::<OracleName>()?.reward(options)?.reads().map(|reads| (reads.alphabet.clone(), reads.length));
+        if reads != Some((letters.clone(), prior.length)) {
+            return Err(Error::usage(format!(
+                "reward `{name}` has no gradient at the padding of sequences of several lengths"
+            ))
+            .hint("train one on the table: leave out --reward, or `seqtilt oracle train`"));
         }
     }
     let goals = goals(plan, options)?;
     for goal in &goals {
         fits(&goal.name, goal.info(), &prior, &letters)?;
+        named.push((format!("goal {}", goal.name), goal.info().fingerprint.clone()));
     }
     for text in &plan.require {
         Requirement::parse(text)?.of(&goals)?;
     }
-    let (Some(records), Some(table)) = (records, table) else { return Ok(()) };
+    let (Some(records), Some(table)) = (records, table) else {
+        if plan.trust.is_some() {
+            return Err(Error::usage("`--trust` counts letters from measured sequences, and there is no table")
+                .hint("leave it out"));
+        }
+        return Ok(named);
+    };
     if table.alphabet()? != letters || table.length != prior.length {
         return Err(Error::usage(format!(
             "the table has {} letters of {}, the prior writes {} of {}",
@@ -225,11 +250,17 @@ pub(super) fn check(plan: &Plan, records: Option<&Records>, options: &OracleOpti
             .hint("add measurements, or pass --reward and --judge"));
         }
     }
-    Ok(())
+    Ok(named)
 }
 
 /// The further goals, opened.
 fn goals(plan: &Plan, options: &OracleOptions) -> Result<Vec<Goal>> {
+    let names: Vec<&str> = plan.goal.iter().filter_map(|text| Some(text.split_once('=')?.0)).collect();
+    if let Some(twice) = (0..names.len()).find(|place| names[..*place].contains(&names[*place])) {
+        return Err(
+            Error::usage(format!("goal `{}` is named twice", names[twice])).hint("give every goal a name of its own")
+        );
+    }
     plan.goal.iter().map(|text| Goal::open(text, options)).collect()
 }
 

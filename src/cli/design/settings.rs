@@ -56,7 +56,8 @@ pub(in crate::cli) struct Args {
     /// Reward to use instead of training one, as KIND:ARGUMENT
     #[arg(long, value_name = "ORACLE")]
     reward: Option<String>,
-    /// Independent judge, as KIND:ARGUMENT [default: an ensemble of another architecture on the same table]
+    /// Independent judge, as KIND:ARGUMENT [default: the next best family of models on the same table, or an ensemble of another
+    /// architecture where networks are the reward]
     #[arg(long, value_name = "ORACLE")]
     judge: Option<String>,
     /// Oracle whose values are printed beside the designs as measured, where it knows them
@@ -71,7 +72,8 @@ pub(in crate::cli) struct Args {
     /// Least letters between two designs; relaxed, and said so, where it cannot be met [default: 2]
     #[arg(long, value_name = "N")]
     min_distance: Option<usize>,
-    /// Standard deviations of the reward's ensemble taken off a design's score [default: 1]
+    /// Standard deviations taken off a design's score, and off what is climbed where the reward is fitted to a table of up to 2000
+    /// measured sequences [default: 1]
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
     caution: Option<f64>,
     /// Keep designs that the table already holds
@@ -104,7 +106,7 @@ pub(in crate::cli) struct Args {
     /// 1000 sequences, whose prior counts letters at their sites]
     #[arg(long, value_name = "N")]
     prior_steps: Option<u64>,
-    /// Passes over the table for reward and judge, which are networks then [default: 20]
+    /// Passes over the table for reward and judge, which are networks then, whatever they rank [default: 20]
     #[arg(long, value_name = "N")]
     reward_epochs: Option<u64>,
     #[command(flatten)]
@@ -140,7 +142,8 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) trust: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) model: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether to go on changes nothing of what is done.
+    #[serde(skip)]
     pub(in crate::cli) unsupported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) prior_steps: Option<u64>,
@@ -218,13 +221,32 @@ impl Plan {
 
 /// The distance that nine of ten distinct sequences are from their nearest other one, by at most [`REACH`] of them.
 fn reach(sequences: &[Sequence]) -> usize {
-    let step = sequences.len().div_ceil(REACH).max(1);
+    if sequences.len() < 2 {
+        return 0;
+    }
+    let step = sequences.len().div_ceil(REACH);
     let one_length = sequences.iter().all(|x| x.len() == sequences[0].len());
     let metric = if one_length { Metric::Hamming } else { Metric::Edit };
-    let nearest = |x: &Sequence| sequences.iter().filter(|y| *y != x).map(|y| metric.distance(x, y)).min();
-    let mut all: Vec<usize> = sequences.iter().step_by(step).filter_map(nearest).collect();
+    // what is farther than the nearest so far is not measured out
+    let nearer = |x: &Sequence, best: usize, y: &Sequence| {
+        if x == y { best } else { metric.within(x, y, best.saturating_sub(1)).unwrap_or(best) }
+    };
+    let nearest = |x: &Sequence| sequences.iter().fold(x.len() + 1, |best, y| nearer(x, best, y));
+    let mut all: Vec<usize> = sequences.iter().step_by(step).map(nearest).collect();
     all.sort_unstable();
     all.get((all.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(0)
+}
+
+/// Letters that leave something to design.
+///
+/// # Errors
+/// When there are none and what is known is left out.
+fn trust(letters: Option<usize>, allow_known: bool) -> Result<Option<usize>> {
+    if letters == Some(0) && !allow_known {
+        return Err(Error::usage("`trust` is 0, which only measured sequences are; 1 or more is accepted")
+            .hint("--allow-known keeps measured sequences"));
+    }
+    Ok(letters)
 }
 
 /// A positive number to two digits.
@@ -288,7 +310,7 @@ impl Args {
             allow_known: self.allow_known,
             goal: self.goal,
             require: self.require,
-            trust: self.trust,
+            trust: trust(self.trust, self.allow_known)?,
             model: self.model,
             unsupported: self.unsupported,
             prior_steps: self.prior_steps.map(|steps| within("prior-steps", steps, 1..=100_000_000)).transpose()?,

@@ -119,7 +119,7 @@ impl Referee {
         if let Some(prior) = &self.natural {
             let bound = elbo(prior, set, DRAWS, seed, pool)?;
             // higher is more natural
-            all.insert("naturalness".to_owned(), -bound.nats_per_token);
+            all.extend(finite([("naturalness", -bound.nats_per_token)]));
         }
         Ok(all)
     }

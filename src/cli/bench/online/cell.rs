@@ -160,8 +160,8 @@ impl Task<'_> {
             let seed = Seed::root(number).child("naturalness");
             let bound = elbo(prior, &best(&measured.ranked()), DRAWS, seed, &context.pool()?)?;
             // higher is more natural
-            metrics.insert("naturalness".to_owned(), -bound.nats_per_token);
-            metrics.insert("naturalness_se".to_owned(), bound.standard_error);
+            let natural = [("naturalness", -bound.nats_per_token), ("naturalness_se", bound.standard_error)];
+            metrics.extend(finite(natural));
         }
         if let Some((judge, options)) = self.judge {
             let known = judge.open(options)?.evaluate(&best(&measured.ranked()))?;

@@ -123,8 +123,8 @@ impl Features {
 fn seen(set: &TrainingSet, letters: usize) -> Vec<u32> {
     let mut occurs = vec![false; set.domain().length * letters];
     for sequence in set.sequences() {
-        for (position, id) in sequence.ids().iter().enumerate() {
-            occurs[position * letters + usize::from(*id)] = true;
+        for (position, id) in sequence.padded(&set.domain().alphabet, set.domain().length).into_iter().enumerate() {
+            occurs[position * letters + usize::from(id)] = true;
         }
     }
     (0_u32..).zip(&occurs).filter(|(_, occurs)| **occurs).map(|(place, _)| place).collect()

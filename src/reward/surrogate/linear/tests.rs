@@ -146,6 +146,39 @@ fn a_networks_mean_is_linear_in_its_features() {
 }
 
 #[test]
+fn paddings_are_letters_that_occur() {
+    let protein = Alphabet::protein();
+    let word = |length: usize, at: usize| {
+        let mut ids = vec![3_u8; length];
+        ids[at] = 8;
+        Sequence::from_ids(ids, &protein).unwrap()
+    };
+    let words = [word(60, 2), word(58, 2), word(55, 7), word(60, 40)];
+    let domain = Domain::of(&protein, words.iter()).unwrap();
+    let set = TrainingSet::within(&domain, words.iter().cloned().zip([0.0, 1.0, 3.0, -1.0])).unwrap();
+    let config = SurrogateConfig {
+        linear_features: LinearFeatures::Letters,
+        ridge: 0.5,
+        kind: "linear-ucb".into(),
+        ..Default::default()
+    };
+    let model = LinearUcb::fit(&config, &set, Seed::root(0), Pool::inline()).unwrap();
+    let row = |x: &Sequence, y: &Sequence| {
+        let (x, y) = (x.padded(&domain.alphabet, 60), y.padded(&domain.alphabet, 60));
+        1.0 + x.iter().zip(&y).filter(|(a, b)| a == b).count() as f64
+    };
+    let gram = Array2::from_shape_fn((4, 4), |(i, j)| row(&words[i], &words[j]) + if i == j { 0.5 } else { 0.0 });
+    let root = invert_lower(&cholesky(gram).unwrap());
+    let Standardisation { centre, scale } = Standardisation::of(set.values());
+    let z: Array1<f64> = set.values().iter().map(|value| (value - centre) / scale).collect();
+    let new = word(57, 7);
+    let k: Array1<f64> = words.iter().map(|word| row(&new, word)).collect();
+    let mean = centre + scale * root.dot(&k).dot(&root.dot(&z));
+    let found = model.predict(&[new]).unwrap()[0].mean;
+    assert!((found - mean).abs() < 1e-9, "{found} {mean}");
+}
+
+#[test]
 fn letters_that_were_not_seen_count_as_if_they_had_features() {
     let protein = Alphabet::protein();
     let length = 60;
