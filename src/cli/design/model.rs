@@ -7,7 +7,7 @@ use crate::cli::data::advice::{model_line, tried as families_tried};
 use crate::error::{Error, Result};
 use crate::oracle::{FAMILIES, Fitted, Model, Oracle, Trial, best, is_significant, trials};
 use crate::registry::unknown;
-use crate::reward::{Architecture, HeldOut, ResidualConfig, Reward, TrainingSet};
+use crate::reward::{Architecture, Ensemble, HeldOut, ResidualConfig, Reward, TrainingSet};
 use crate::sequence::Records;
 use std::path::Path;
 
@@ -207,30 +207,33 @@ fn networks(plan: &Plan, set: &TrainingSet, records: &Records, out: &Path, conte
         seed: (context.seed_number, context.seed().child(part)),
         verb: "design",
     };
-    let (reward, held_out, points) = learn(lesson(Architecture::default(), "reward"), &out.join("reward"), context)?;
-    let rho = held_out.spearman.unwrap_or(0.0);
-    let z = rho * (held_out.n as f64 - 1.0).sqrt();
-    if !is_significant(z, 1) && plan.reward.is_none() && plan.reward_epochs.is_none() && !plan.unsupported {
-        let message = format!(
-            "{} measured sequences support no prediction: networks have a rank correlation of {rho:.2} on {} held-out ones",
-            set.len(),
-            held_out.n
-        );
-        return Err(Error::data(message).hint("--unsupported goes on all the same, with designs that are guesses"));
-    }
-    let other = Architecture::Mlp(ResidualConfig::default());
-    let (judge, ..) = learn(lesson(other, "judge"), &out.join("judge"), context)?;
-    let scorer = |name: &str, ensemble: crate::reward::Ensemble| Scorer {
+    let scorer = |name: &str, ensemble: Ensemble| Scorer {
         name: name.to_owned(),
         reward: Box::new(ensemble.clone()),
         oracle: Box::new(Model::new(ensemble)),
         caution: 0.0,
     };
-    Ok(Taught {
-        reward: Some(scorer("ensemble trained on the table", reward)),
-        judge: Some(scorer("ensemble of another architecture on the same table", judge)),
-        held_out: Some(held_out),
-        points,
-        trials: Vec::new(),
-    })
+    let mut taught = Taught { reward: None, judge: None, held_out: None, points: Vec::new(), trials: Vec::new() };
+    if plan.reward.is_none() {
+        let (reward, held_out, points) =
+            learn(lesson(Architecture::default(), "reward"), &out.join("reward"), context)?;
+        let rho = held_out.spearman.unwrap_or(0.0);
+        let z = rho * (held_out.n as f64 - 1.0).sqrt();
+        if !is_significant(z, 1) && plan.reward_epochs.is_none() && !plan.unsupported {
+            let message = format!(
+                "{} measured sequences support no prediction: networks have a rank correlation of {rho:.2} on {} held-out ones",
+                set.len(),
+                held_out.n
+            );
+            return Err(Error::data(message).hint("--unsupported goes on all the same, with designs that are guesses"));
+        }
+        taught.reward = Some(scorer("ensemble trained on the table", reward));
+        (taught.held_out, taught.points) = (Some(held_out), points);
+    }
+    if plan.judge.is_none() {
+        let other = Architecture::Mlp(ResidualConfig::default());
+        let (judge, ..) = learn(lesson(other, "judge"), &out.join("judge"), context)?;
+        taught.judge = Some(scorer("ensemble of another architecture on the same table", judge));
+    }
+    Ok(taught)
 }

@@ -57,7 +57,8 @@ impl Candidates {
             funnel.push(("one strand of each molecule".to_owned(), rated.len()));
         }
         for text in &plan.require {
-            let (requirement, place) = (Requirement::parse(text)?, Requirement::parse(text)?.of(&parts.goals)?);
+            let requirement = Requirement::parse(text)?;
+            let place = requirement.of(&parts.goals)?;
             rated.retain(|x| requirement.holds(place.map_or((Some(x.mean), x.sd), |place| x.goals[place])));
             funnel.push((requirement.text, rated.len()));
         }
